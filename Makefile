@@ -1,0 +1,163 @@
+# sanct - Certificate Transparency, indexed by name.
+#
+#   make            build everything into build/
+#   make demo       set up, build, backfill a log, answer for 1.1.1.1
+#   make check      set up, build with sanitizers, run every test
+#   make bench      every figure that README claims
+#   make install    PREFIX=/usr/local DESTDIR=
+#
+# BORINGSSL_ROOT=/prefix builds against a BoringSSL of your own.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CC ?= cc
+CFLAGS ?= -O2 -g
+WERROR ?=
+
+bindir = $(PREFIX)/bin
+mandir = $(PREFIX)/share/man
+
+# ---------------------------------------------------------------- BoringSSL
+#
+# By full path: a stray -lssl would silently pick OpenSSL.
+
+MULTIARCH := $(shell dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || $(CC) -dumpmachine)
+ifdef BORINGSSL_ROOT
+ssl_cppflags = -isystem $(BORINGSSL_ROOT)/include
+ssl_libs = $(firstword $(wildcard $(BORINGSSL_ROOT)/lib/libssl.a $(BORINGSSL_ROOT)/lib/libssl.so)) \
+  $(firstword $(wildcard $(BORINGSSL_ROOT)/lib/libcrypto.a $(BORINGSSL_ROOT)/lib/libcrypto.so)) \
+  -Wl,-rpath,$(BORINGSSL_ROOT)/lib -Wl,--exclude-libs,ALL -lstdc++
+else
+ssl_dir = /usr/lib/$(MULTIARCH)/android
+ssl_cppflags = -isystem /usr/include/android
+ssl_libs = $(ssl_dir)/libssl.so $(ssl_dir)/libcrypto.so -Wl,-rpath,$(ssl_dir)
+endif
+
+# ---------------------------------------------------------------- flags
+
+VERSION := 0.1.0
+std = -std=c17 -D_GNU_SOURCE -DSANCT_VERSION='"$(VERSION)"'
+warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+  -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings $(WERROR)
+harden = -fPIE -fstack-protector-strong -fstack-clash-protection \
+  -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+harden_link = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+sanitize = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+  -fno-omit-frame-pointer -O1 -g
+
+libs_index = -llmdb -lzstd -lidn2 -luring -ljansson $(ssl_libs) -lpthread
+libs_ingest = -ldeflate
+
+compile = $(CC) $(std) $(CPPFLAGS) -I. $(ssl_cppflags) $(warnings) $(CFLAGS) -MMD -MP
+
+# ---------------------------------------------------------------- sources
+
+mains = $(wildcard */*_main.c tests/*/*_main.c)
+sources_in = $(filter-out $(mains),$(sort $(wildcard $(1)/*.c $(1)/*/*.c)))
+index_sources := $(call sources_in,index)
+ingest_sources := $(call sources_in,ingest)
+query_sources := $(call sources_in,query)
+support_sources := $(filter-out $(mains),$(sort $(wildcard tests/support/*.c)))
+test_sources := $(sort $(wildcard tests/*/test_*.c tests/*/*/test_*.c))
+fuzz_sources := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+bench_sources := $(sort $(wildcard bench/bench_*.c))
+
+programs = $(BUILD)/sanct-ingest $(BUILD)/sanct-index $(BUILD)/sanct-query \
+  $(BUILD)/sanctd $(BUILD)/sanct
+tools = $(BUILD)/testlog
+
+Q = @
+ifdef V
+Q =
+endif
+
+.PHONY: all demo check test bench fuzz install uninstall clean setup tools
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(programs)
+tools: $(tools)
+
+# ---------------------------------------------------------------- release
+
+rel = $(patsubst %.c,$(BUILD)/rel/%.o,$(1))
+
+$(BUILD)/rel/%.o: %.c | $(BUILD)/boringssl.ok
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(compile) $(harden) -c -o $@ $<
+
+$(BUILD)/rel/libindex.a: $(call rel,$(index_sources))
+$(BUILD)/rel/libingest.a: $(call rel,$(ingest_sources))
+$(BUILD)/rel/libquery.a: $(call rel,$(query_sources))
+$(BUILD)/rel/libsupport.a: $(call rel,$(support_sources))
+
+%.a:
+	@mkdir -p $(@D)
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+link_rel = $(CC) $(CFLAGS) $(harden_link) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+$(BUILD)/sanct-ingest: $(BUILD)/rel/ingest/ingest_main.o $(BUILD)/rel/libingest.a $(BUILD)/rel/libindex.a
+	@echo "  LD    $@"
+	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
+
+$(BUILD)/sanct-index: $(BUILD)/rel/index/index_main.o $(BUILD)/rel/libindex.a
+	@echo "  LD    $@"
+	$(Q)$(link_rel) $(libs_index)
+
+$(BUILD)/sanct-query $(BUILD)/sanctd: $(BUILD)/%: $(BUILD)/rel/libquery.a $(BUILD)/rel/libindex.a
+	@echo "  LD    $@"
+	$(Q)$(link_rel) $(libs_index)
+$(BUILD)/sanct-query: $(BUILD)/rel/query/query_main.o
+$(BUILD)/sanctd: $(BUILD)/rel/query/sanctd_main.o
+
+$(BUILD)/sanct: scripts/sanct
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+
+# The log of our own that tests, demo and bench read.
+$(BUILD)/testlog: $(BUILD)/rel/tests/support/testlog_main.o $(BUILD)/rel/libsupport.a $(BUILD)/rel/libindex.a
+	@echo "  LD    $@"
+	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
+
+# It must be BoringSSL that was found: said once, before anything is compiled.
+$(BUILD)/boringssl.ok: scripts/boringssl_probe.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ssl_cppflags) -c -o $(BUILD)/boringssl_probe.o $< 2>$(BUILD)/boringssl.log || { \
+	  echo "BoringSSL was not found. On Debian and Ubuntu: apt-get install android-libboringssl-dev" >&2; \
+	  echo "(or 'make setup'); elsewhere build it and say make BORINGSSL_ROOT=/prefix. The compiler said:" >&2; \
+	  head -n 5 $(BUILD)/boringssl.log >&2; exit 1; }
+	@touch $@
+
+# ---------------------------------------------------------------- tests
+#
+# Everything once more, with sanitizers, in a tree of its own.
+
+san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
+
+$(BUILD)/san/%.o: %.c | $(BUILD)/boringssl.ok
+	@mkdir -p $(@D)
+	@echo "  CC    $< (sanitized)"
+	$(Q)$(compile) $(sanitize) -c -o $@ $<
+
+$(BUILD)/san/libindex.a: $(call san,$(index_sources))
+$(BUILD)/san/libingest.a: $(call san,$(ingest_sources))
+$(BUILD)/san/libquery.a: $(call san,$(query_sources))
+$(BUILD)/san/libsupport.a: $(call san,$(support_sources))
+san_libs = $(BUILD)/san/libsupport.a $(BUILD)/san/libquery.a \
+  $(BUILD)/san/libingest.a $(BUILD)/san/libindex.a
+
+tests = $(patsubst %.c,$(BUILD)/%,$(test_sources))
+
+$(BUILD)/tests/%: $(BUILD)/san/tests/%.o $(san_libs)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -o $@ $< $(san_libs) -lcmocka $(libs_ingest) $(libs_index)
+
+# One test: make build/tests/index/base/test_text.run
+%.run: %
+	$<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,104 @@
+// buffer.c - see buffer.h.
+
+#include "index/base/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SIZE_FIRST = 256 };
+
+bool buffer_reserve(struct buffer *buffer, size_t len)
+{
+    size_t limit = buffer->max == 0 ? SIZE_MAX / 2 : buffer->max;
+    size_t size = buffer->size == 0 ? SIZE_FIRST : buffer->size;
+    uint8_t *data;
+
+    if (buffer->failed) return false;
+    if (len <= buffer->size - buffer->len) return true;
+    if (buffer->len > limit || len > limit - buffer->len) {
+        buffer->failed = true;
+        return false;
+    }
+    while (size - buffer->len < len) {
+        size *= 2;
+    }
+    if (size > limit) size = limit;
+    data = realloc(buffer->data, size);
+    if (data == NULL) {
+        buffer->failed = true;
+        return false;
+    }
+    buffer->data = data;
+    buffer->size = size;
+    return true;
+}
+
+void buffer_append(struct buffer *buffer, struct bytes bytes)
+{
+    if (bytes.len == 0 || !buffer_reserve(buffer, bytes.len)) return;
+    memcpy(buffer->data + buffer->len, bytes.data, bytes.len);
+    buffer->len += bytes.len;
+}
+
+void buffer_append_text(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, bytes_from_text(text));
+}
+
+void buffer_append_byte(struct buffer *buffer, uint8_t byte)
+{
+    buffer_append(buffer, bytes_of(&byte, 1));
+}
+
+void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width)
+{
+    if (!buffer_reserve(buffer, width)) return;
+    bytes_put_uint(buffer->data + buffer->len, value, width);
+    buffer->len += width;
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    char small[256];
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    if (len < 0) {
+        buffer->failed = true;
+        return;
+    }
+    if ((size_t)len < sizeof small) {
+        buffer_append(buffer, bytes_of(small, (size_t)len));
+        return;
+    }
+    if (!buffer_reserve(buffer, (size_t)len + 1)) return;
+    va_start(args, format);
+    (void)vsnprintf((char *)buffer->data + buffer->len, (size_t)len + 1, format,
+                    args);
+    va_end(args);
+    buffer->len += (size_t)len;
+}
+
+void buffer_consume(struct buffer *buffer, size_t len)
+{
+    if (len > buffer->len) len = buffer->len;
+    if (len == 0) return;
+    memmove(buffer->data, buffer->data + len, buffer->len - len);
+    buffer->len -= len;
+}
+
+void buffer_reset(struct buffer *buffer)
+{
+    buffer->len = 0;
+    buffer->failed = false;
+}
+
+void buffer_cleanup(struct buffer *buffer)
+{
+    free(buffer->data);
+    *buffer = (struct buffer){.max = buffer->max};
+}

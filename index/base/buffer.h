@@ -1,0 +1,59 @@
+// buffer.h - bytes that are owned and may grow.
+//
+// A writer appends without asking after every step: a buffer that could not
+// grow remembers it, takes nothing more, and buffer_ok() says so at the end.
+//
+// Lifetime  valid as {0}; buffer_cleanup() frees and leaves it {0} again.
+// Limit     `max` bytes when it is not 0; beyond it the buffer has failed.
+
+#pragma once
+
+#include "index/base/bytes.h"
+
+struct buffer {
+    uint8_t *data;
+    size_t len;
+    size_t size;
+    size_t max;  // 0: no limit
+    bool failed; // an append did not fit or found no memory
+};
+
+// buffer_reserve makes room for `len` more bytes; false when it has failed.
+bool buffer_reserve(struct buffer *buffer, size_t len);
+
+// buffer_append copies `bytes` to the end.
+void buffer_append(struct buffer *buffer, struct bytes bytes);
+
+// buffer_append_text copies a C string without its NUL to the end.
+void buffer_append_text(struct buffer *buffer, const char *text);
+
+// buffer_append_byte appends one byte.
+void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+
+// buffer_append_uint appends `value` big-endian in `width` bytes.
+void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width);
+
+// buffer_printf appends formatted text.
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+// buffer_consume drops the first `len` bytes, at most all.
+void buffer_consume(struct buffer *buffer, size_t len);
+
+// buffer_reset forgets the content and any failure, and keeps the memory.
+void buffer_reset(struct buffer *buffer);
+
+// buffer_cleanup frees it.
+void buffer_cleanup(struct buffer *buffer);
+
+// buffer_bytes is a view of the content, good until the next change.
+static inline struct bytes buffer_bytes(const struct buffer *buffer)
+{
+    return bytes_of(buffer->data, buffer->len);
+}
+
+// buffer_ok tells whether everything that was appended is there.
+static inline bool buffer_ok(const struct buffer *buffer)
+{
+    return !buffer->failed;
+}

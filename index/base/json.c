@@ -1,0 +1,132 @@
+// json.c - see json.h.
+
+#include "index/base/json.h"
+
+#include <jansson.h>
+
+#include "index/base/text.h"
+
+// jansson has macros of these names; here they are functions.
+#undef json_is_object
+#undef json_is_array
+
+// A struct json is jansson's json_t under our name.
+static const json_t *inner(const struct json *value)
+{
+    return (const json_t *)(const void *)value;
+}
+
+static const struct json *outer(const json_t *value)
+{
+    return (const struct json *)(const void *)value;
+}
+
+bool json_parse(struct json **out, struct bytes text, struct err *err)
+{
+    char why[64];
+    json_error_t error;
+    json_t *document;
+
+    if (text.len > JSON_DOCUMENT_MAX) {
+        return err_set(err, ERR_MALFORMED, "JSON: %zu bytes, over the limit",
+                       text.len);
+    }
+    document = json_loadb((const char *)text.data, text.len,
+                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (document == NULL) {
+        return err_set(err, ERR_MALFORMED, "JSON: line %d: %s", error.line,
+                       text_escape(why, sizeof why,
+                                   bytes_from_text(error.text)));
+    }
+    *out = (struct json *)(void *)document;
+    return true;
+}
+
+void json_free(struct json *document)
+{
+    json_decref((json_t *)(void *)document);
+}
+
+const struct json *json_member(const struct json *object, const char *name)
+{
+    return outer(json_object_get(inner(object), name));
+}
+
+size_t json_size(const struct json *value)
+{
+    return json_is_array(value) ? json_array_size(inner(value))
+                                : json_object_size(inner(value));
+}
+
+const struct json *json_at(const struct json *array, size_t index)
+{
+    return outer(json_array_get(inner(array), index));
+}
+
+bool json_is_object(const struct json *value)
+{
+    return value != NULL && json_typeof(inner(value)) == JSON_OBJECT;
+}
+
+bool json_is_array(const struct json *value)
+{
+    return value != NULL && json_typeof(inner(value)) == JSON_ARRAY;
+}
+
+bool json_text(const struct json *value, struct bytes *out)
+{
+    if (!json_is_string(inner(value))) return false;
+    *out = bytes_of(json_string_value(inner(value)),
+                    json_string_length(inner(value)));
+    return true;
+}
+
+bool json_uint(const struct json *value, uint64_t *out)
+{
+    json_int_t number;
+
+    if (!json_is_integer(inner(value))) return false;
+    number = json_integer_value(inner(value));
+    if (number < 0) return false;
+    *out = (uint64_t)number;
+    return true;
+}
+
+bool json_base64(const struct json *value, struct buffer *out)
+{
+    struct bytes text;
+
+    return json_text(value, &text) && text_parse_base64(out, text);
+}
+
+static int append_dump(const char *text, size_t size, void *out)
+{
+    buffer_append(out, bytes_of(text, size));
+    return 0;
+}
+
+void json_write(const struct json *value, struct buffer *out)
+{
+    if (json_dump_callback(inner(value), append_dump, out,
+                           JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
+        out->failed = true;
+    }
+}
+
+void json_append_string(struct buffer *out, struct bytes bytes)
+{
+    struct buffer escaped = {0};
+
+    text_append_escaped(&escaped, bytes);
+    if (!buffer_ok(&escaped)) out->failed = true;
+    buffer_append_byte(out, '"');
+    for (size_t i = 0; i < escaped.len; i++) {
+        // The only printable characters that JSON escapes.
+        if (escaped.data[i] == '"' || escaped.data[i] == '\\') {
+            buffer_append_byte(out, '\\');
+        }
+        buffer_append_byte(out, escaped.data[i]);
+    }
+    buffer_append_byte(out, '"');
+    buffer_cleanup(&escaped);
+}

@@ -1,0 +1,67 @@
+// entry.h - one log entry, as it came and as it was understood.
+//
+// An entry is understood once, by one function, wherever it comes from: the
+// network at ingest, the disk at query and verify.  Pure.
+//
+// Lifetime  slices point into the caller's bytes or into the arena.
+
+#pragma once
+
+#include "index/base/arena.h"
+#include "index/entry/cert.h"
+#include "index/entry/leaf.h"
+#include "index/entry/names.h"
+
+enum { ENTRY_CHAIN_MAX = 4096 };
+
+// What a log served for one entry, whichever protocol brought it.
+struct entry_bytes {
+    uint64_t index;
+    struct bytes leaf;    // MerkleTreeLeaf; authenticated by the tree
+    struct bytes precert; // pre_certificate of extra_data or TileLeaf; empty
+                          // where there is none.  Not authenticated.
+    const struct sha256_hash *chain; // fingerprints, issuer of the leaf first
+    size_t num_chain;                // Not authenticated.
+    bool extra_unreadable; // extra_data is no chain: kept in `extra`
+    struct bytes extra;    // then the bytes as they came, else empty
+};
+
+struct entry {
+    struct entry_bytes bytes;
+    struct sha256_hash leaf_hash;
+    struct leaf leaf;
+    struct cert cert; // of the leaf: Certificate or TBSCertificate
+    struct term_list names; // authenticated terms, then those of `precert`
+                            // alone marked VIA_UNAUTHENTICATED
+    struct sha256_hash certificate_sha256; // x509: the certificate; precert:
+    bool has_certificate_sha256;           // the precertificate, where held
+    struct sha256_hash tbs_sha256;         // log-form TBSCertificate
+    bool has_tbs_sha256;                   // false: does not parse so far
+    struct sha256_hash spki_sha256;
+    bool has_spki_sha256;
+    struct bytes issuer_key_hash; // 32 bytes from a precert leaf, else empty
+    bool tbs_from_precert; // the precertificate gives the leaf's TBS back
+    uint32_t flags;        // names.flags and FLAG_UNPARSED …
+    char reason[96];       // where FLAG_UNPARSED: what could not be read
+};
+
+// entry_understand reads everything there is to know; a broken entry is
+// flagged, never refused.  False: no memory.
+MUST_USE bool entry_understand(struct entry *entry,
+                               const struct entry_bytes *bytes,
+                               struct arena *arena);
+
+// entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
+// and rebuilds its MerkleTreeLeaf in the arena.
+MUST_USE bool entry_parse_tile_leaf(struct entry_bytes *out,
+                                    struct bytes *tile, struct arena *arena,
+                                    struct err *err);
+
+// entry_parse_extra reads the extra_data of a get-entries answer for a leaf of
+// this type (RFC 6962 section 4.6): the precertificate, the chain's
+// certificates and, in the arena, their fingerprints.  What cannot be read
+// sets extra_unreadable and is no error.  False: no memory.
+MUST_USE bool entry_parse_extra(struct entry_bytes *out, enum leaf_type type,
+                                struct bytes extra_data,
+                                struct bytes **certificates,
+                                struct arena *arena);

@@ -1,0 +1,290 @@
+// index.h - the face of the index: open it, append chunks, look up.
+//
+//   one writer                          any number of readers
+//     index_open(INDEX_WRITE)             index_open(INDEX_READ)
+//     index_add_log, index_accept_head    snapshot_open
+//     chunk_add ... index_append          snapshot_seek, cursor_next
+//     index_close                         snapshot_entry ... snapshot_close
+//
+// An entry's *id* is its place in the order of discovery: one running number
+// below 2^53 over all logs.  The entries of a chunk have consecutive ids, and
+// everything of a chunk becomes visible in one transaction.
+//
+// Lifetime  what a snapshot returns lives until snapshot_close, what was
+//           decoded until the caller's arena is reset.
+// Thread    an index may be shared; index_append, index_* writes are
+//           serialised inside.  A snapshot belongs to one thread at a time.
+// Result    ERR_INDEX: damaged, locked, full disk (the sentence names the file
+//           system and what is missing), another format number.  After a
+//           failed write the caller stops: nothing is retried in the process.
+
+#pragma once
+
+#include "index/base/arena.h"
+#include "index/entry/entry.h"
+#include "index/entry/head.h"
+#include "index/entry/merkle.h"
+#include "index/entry/names.h"
+
+enum { INDEX_FORMAT = 1 };
+enum index_mode { INDEX_READ, INDEX_WRITE };
+enum index_keep { KEEP_FULL = 1, KEEP_FACTS = 2 };
+enum log_api { LOG_API_RFC6962 = 1, LOG_API_STATIC = 2 };
+
+struct index;
+
+// index_open opens the index in `dir`.  INDEX_WRITE makes it where there is
+// none (the parent must exist) and takes the writer's lock; INDEX_READ of a
+// folder without an index is ERR_INDEX.
+MUST_USE bool index_open(struct index **out, const char *dir,
+                         enum index_mode mode, struct err *err);
+
+// index_close closes it; NULL is fine.
+void index_close(struct index *index);
+
+// index_dir is the folder it lies in.
+const char *index_dir(const struct index *index);
+
+// ---------------------------------------------------------------- logs
+
+enum index_halt {
+    HALT_NONE,
+    HALT_DATA, // bytes that do not fit a signed head; heals when they do
+    HALT_FORK, // two heads that cannot both be true; until evidence is cleared
+};
+
+struct index_log {
+    uint32_t number; // given by the index, from 1, never reused
+    struct sha256_hash id;
+    char name[128];   // as shown
+    char url[512];    // that it is read from
+    char origin[256]; // of checkpoints
+    enum log_api api;
+    enum index_keep keep;
+    uint64_t mmd_seconds;
+    bool ended; // read-only, retired, rejected, gone from the list
+    bool has_final;
+    uint64_t final_size; // final_tree_head
+    struct sha256_hash final_root;
+    enum index_halt halt;
+    // Kept by the index:
+    uint64_t indexed;  // entries held
+    uint64_t verified; // [0, verified) is held and proven without a gap
+    uint64_t unparsed; // entries that could not be read whole
+    bool has_head;     // the newest accepted head:
+    enum head_kind head_kind;
+    uint64_t head_size;
+    uint64_t head_timestamp_ms;
+    struct sha256_hash head_root;
+};
+
+// index_add_log finds the log by `log->id` or adds it, updates what describes
+// it (name, url, origin, api, mmd, ended, final) and fills in the rest.
+// ERR_USAGE when `log->keep` is not what the log was begun with.
+MUST_USE bool index_add_log(struct index *index, struct index_log *log,
+                            struct bytes key_der, struct err *err);
+
+// index_set_halt stores what stands in the way of a log, or HALT_NONE.
+MUST_USE bool index_set_halt(struct index *index, uint32_t log,
+                             enum index_halt halt, struct err *err);
+
+// index_accept_head stores a head whose signature holds and that was shown to
+// be consistent with all heads accepted before it.  It becomes the log's
+// newest where it is larger, or as large and younger.
+MUST_USE bool index_accept_head(struct index *index, uint32_t log,
+                                const struct head *head, struct err *err);
+
+// index_add_issuer keeps an issuer's certificate once, under its fingerprint.
+MUST_USE bool index_add_issuer(struct index *index, struct bytes der,
+                               struct err *err);
+
+// index_dictionary gives the log's zstd dictionary; empty until one is set.
+// It stays valid until index_close.
+struct bytes index_dictionary(struct index *index, uint32_t log);
+
+// ---------------------------------------------------------------- chunks
+
+// A chunk: consecutive entries of one log, encoded for the index by whichever
+// thread parsed them.  No index is touched before index_append.
+struct chunk;
+
+// chunk_new makes an empty chunk; chunk_free() it.
+MUST_USE bool chunk_new(struct chunk **out, struct err *err);
+void chunk_free(struct chunk *chunk);
+
+// chunk_reset empties it for entries of `log` from `first` on.  `dictionary`
+// (may be empty) must outlive the append.
+void chunk_reset(struct chunk *chunk, const struct index_log *log,
+                 uint64_t first, struct bytes dictionary);
+
+// chunk_add encodes the next entry: record and keys.  ERR_MEMORY only.
+MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
+                        struct err *err);
+
+// chunk_size_bytes is the memory it holds, num_entries how many are in it.
+size_t chunk_size_bytes(const struct chunk *chunk);
+uint64_t chunk_num_entries(const struct chunk *chunk);
+
+// chunk_train makes a zstd dictionary from what the chunk's entries are;
+// empty when they are too few.  For the first chunk of a log: reset, add,
+// train, then reset and add again with the dictionary.
+MUST_USE bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
+                          struct err *err);
+
+// How a chunk lies under a signed head (merkle.h, "span").
+struct chunk_proof {
+    struct head head;              // accepted, or accepted with this append
+    struct merkle_frontier left;   // at the chunk's first entry
+    struct merkle_proof right;     // from its end to head.size
+};
+
+// index_append makes proven chunks visible, in order, in one transaction; a
+// dictionary that a log does not have yet is stored with its first chunk.
+// The caller has shown that left, the chunk's leaves and right give
+// head.root: the index asserts nothing about it here, verify does.
+// Entries that the index holds already are refused (ERR_INDEX).
+MUST_USE bool index_append(struct index *index, struct chunk *const *chunks,
+                           const struct chunk_proof *proofs, size_t num_chunks,
+                           struct err *err);
+
+// ---------------------------------------------------------------- reading
+
+struct snapshot; // one moment of the index, unchanged until it is closed
+
+MUST_USE bool snapshot_open(struct snapshot **out, struct index *index,
+                            struct err *err);
+void snapshot_close(struct snapshot *snapshot);
+
+// snapshot_renew moves to the newest state; `changed` tells whether it is
+// another one.  What was returned before is gone.
+MUST_USE bool snapshot_renew(struct snapshot *snapshot, bool *changed,
+                             struct err *err);
+
+// snapshot_num_logs and snapshot_log list the logs, by number.
+size_t snapshot_num_logs(const struct snapshot *snapshot);
+const struct index_log *snapshot_log(const struct snapshot *snapshot,
+                                     size_t position);
+
+// snapshot_find_log finds a log by its number; NULL when there is none.
+const struct index_log *snapshot_find_log(const struct snapshot *snapshot,
+                                          uint32_t number);
+
+struct log_range {
+    uint64_t first, end;
+};
+
+// snapshot_ranges gives the ranges of a log that are held, merged, in order.
+MUST_USE bool snapshot_ranges(struct snapshot *snapshot, uint32_t log,
+                              struct log_range **out, size_t *num_ranges,
+                              struct arena *arena, struct err *err);
+
+// snapshot_key gives the log's public key (DER).
+MUST_USE bool snapshot_key(struct snapshot *snapshot, uint32_t log,
+                           struct bytes *der, struct err *err);
+
+// snapshot_frontier gives the frontier of [0, size) for size <= verified.
+MUST_USE bool snapshot_frontier(struct snapshot *snapshot, uint32_t log,
+                                uint64_t size, struct merkle_frontier *out,
+                                struct err *err);
+
+// snapshot_heads gives every accepted head of a log, by size, then time.
+MUST_USE bool snapshot_heads(struct snapshot *snapshot, uint32_t log,
+                             struct head **out, size_t *num_heads,
+                             struct arena *arena, struct err *err);
+
+// snapshot_issuer gives an issuer's certificate; ERR_NOT_FOUND.
+MUST_USE bool snapshot_issuer(struct snapshot *snapshot,
+                              const struct sha256_hash *fingerprint,
+                              struct bytes *der, struct err *err);
+
+// A posting: an entry that holds a key.
+struct posting {
+    struct bytes key; // keys.h; good until the next step
+    uint64_t id;
+    uint32_t via; // bits of enum name_via; 0 for hashes and serials
+};
+
+// A cursor walks postings by (key, id).
+struct cursor;
+
+// cursor_open starts at the first posting of [first, end); an empty `end` is
+// the end of everything.  cursor_close() it before the snapshot.
+MUST_USE bool cursor_open(struct cursor **out, struct snapshot *snapshot,
+                          struct bytes first, struct bytes end,
+                          struct err *err);
+void cursor_close(struct cursor *cursor);
+
+// cursor_next gives the next posting; at the end `*found` is false.
+MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
+                          bool *found, struct err *err);
+
+// cursor_seek_id skips, within the key at hand, to ids above `after`.
+MUST_USE bool cursor_seek_after(struct cursor *cursor, struct bytes key,
+                                uint64_t after, struct err *err);
+
+// What filters need of an entry, read without decompressing it.
+struct entry_facts {
+    uint32_t log;
+    uint64_t index;
+    uint64_t timestamp_ms;
+    enum leaf_type type;
+    int64_t not_before, not_after; // or CERT_TIME_UNREADABLE
+    uint32_t flags;                // enum name_flag
+    // Entries of one issuance share this: the log-form TBSCertificate's hash,
+    // or of what does not parse the certificate's, else the leaf's.
+    struct sha256_hash group;
+    bool has_tbs; // group is a TBSCertificate's
+};
+
+// snapshot_facts reads them; ERR_INDEX when the record is damaged.
+MUST_USE bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
+                             struct entry_facts *facts, struct err *err);
+
+// snapshot_entry reads the entry whole and understands it, in `arena`.  Of an
+// index kept as facts the certificate's bytes are not there (`*has_bytes` is
+// false): cert holds what was kept, hashes are those of the original.
+MUST_USE bool snapshot_entry(struct snapshot *snapshot, uint64_t id,
+                             struct entry *entry, bool *has_bytes,
+                             struct arena *arena, struct err *err);
+
+// snapshot_find_entry finds the id of a log's entry; ERR_NOT_FOUND.
+MUST_USE bool snapshot_find_entry(struct snapshot *snapshot, uint32_t log,
+                                  uint64_t index, uint64_t *id,
+                                  struct err *err);
+
+// snapshot_each_chunk visits a log's chunks by first entry, with their proofs.
+struct chunk_info {
+    uint32_t log;
+    uint64_t first, num_entries, id; // id of its first entry
+    struct chunk_proof proof;
+};
+typedef bool chunk_visit(void *context, const struct chunk_info *chunk,
+                         struct err *err);
+MUST_USE bool snapshot_each_chunk(struct snapshot *snapshot, uint32_t log,
+                                  chunk_visit *visit, void *context,
+                                  struct err *err);
+
+// snapshot_next_id is one above the highest id: an `after` that will only give
+// what comes later.
+uint64_t snapshot_next_id(const struct snapshot *snapshot);
+
+struct index_stat {
+    uint64_t entries, keys, postings, unparsed;
+    uint64_t segments, runs, tail_entries;
+    uint64_t bytes_total, bytes_entries, bytes_names, bytes_other;
+};
+
+// snapshot_stat counts.
+MUST_USE bool snapshot_stat(struct snapshot *snapshot, struct index_stat *stat,
+                            struct err *err);
+
+// log_status is what answers say of a log at a moment: halted, partial (not
+// all of the newest head is held, or never reached), stale (CLI.md), complete.
+enum log_status {
+    STATUS_COMPLETE,
+    STATUS_PARTIAL,
+    STATUS_STALE,
+    STATUS_HALTED
+};
+enum log_status log_status(const struct index_log *log, uint64_t now_ms);
+const char *log_status_word(enum log_status status);

@@ -1,0 +1,128 @@
+// test_text.c - hex, base64, times and the escaped form.
+
+#include "tests/support/check.h"
+
+#include "index/base/text.h"
+
+static struct bytes view(const char *text)
+{
+    return bytes_from_text(text);
+}
+
+static void base64_round_trips(void **state)
+{
+    // RFC 4648 section 10.
+    static const struct {
+        const char *plain, *base64;
+    } cases[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
+                 {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+                 {"foobar", "Zm9vYmFy"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buffer out = {0}, back = {0};
+
+        test_case = cases[i].plain;
+        text_append_base64(&out, view(cases[i].plain));
+        CHECK(bytes_equal_text(buffer_bytes(&out), cases[i].base64));
+        CHECK(text_parse_base64(&back, view(cases[i].base64)));
+        CHECK(bytes_equal_text(buffer_bytes(&back), cases[i].plain));
+        buffer_cleanup(&out);
+        buffer_cleanup(&back);
+    }
+}
+
+static void base64_refuses_what_is_not_strict(void **state)
+{
+    static const char *const cases[] = {"Zg", "Zg=", "Zh==", "Zm9=", "Z===",
+                                        "Zm 9v", "Zm9v\n", "Zm-_", "=Zg=",
+                                        "Zg==Zg=="};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buffer out = {0};
+
+        test_case = cases[i];
+        CHECK(!text_parse_base64(&out, view(cases[i])));
+        buffer_cleanup(&out);
+    }
+}
+
+static void times_read_and_write(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+        const char *shown;
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z"},
+        {"2024-02-18T11:07:33Z", 1708254453, "2024-02-18T11:07:33Z"},
+        {"2024-02-29", 1709164800, "2024-02-29T00:00:00Z"},
+        {"2024-02-18T12:07:33.5+01:00", 1708254453, "2024-02-18T11:07:33Z"},
+        {"1950-01-01T00:00:00Z", -631152000, "1950-01-01T00:00:00Z"},
+        {"9999-12-31T23:59:59Z", 253402300799, "9999-12-31T23:59:59Z"},
+    };
+    static const char *const bad[] = {"", "2024", "2024-13-01", "2023-02-29",
+                                      "2024-02-18T11:07:33", "2024-2-18",
+                                      "2024-02-18T24:00:00Z", "2024-02-18x"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char out[TEXT_TIME_LEN_MAX];
+        int64_t seconds;
+
+        test_case = cases[i].text;
+        CHECK(text_parse_time(&seconds, view(cases[i].text)));
+        CHECK(seconds == cases[i].seconds);
+        CHECK(strcmp(text_time_utc(out, seconds), cases[i].shown) == 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        int64_t seconds;
+
+        test_case = bad[i];
+        CHECK(!text_parse_time(&seconds, view(bad[i])));
+    }
+}
+
+static void escapes_what_does_not_print(void **state)
+{
+    static const struct {
+        const char *hex, *shown;
+    } cases[] = {
+        {"61 2e 62", "a.b"},
+        {"6e756c 00 2e", "nul\\x00."},
+        {"5c", "\\\\"},
+        {"c3bc", "\xc3\xbc"},
+        {"fc", "\\xfc"},
+        {"1b5b", "\\x1b["},
+        {"e280ae", "\\xe2\\x80\\xae"}, // right-to-left override
+        {"eda080", "\\xed\\xa0\\x80"}, // a surrogate
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct bytes raw = from_hex(cases[i].hex);
+        struct buffer out = {0}, back = {0};
+
+        test_case = cases[i].hex;
+        text_append_escaped(&out, raw);
+        CHECK(bytes_equal_text(buffer_bytes(&out), cases[i].shown));
+        CHECK(text_unescape(&back, buffer_bytes(&out)));
+        CHECK(bytes_equal(buffer_bytes(&back), raw));
+        free((void *)(uintptr_t)raw.data);
+        buffer_cleanup(&out);
+        buffer_cleanup(&back);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_round_trips),
+        cmocka_unit_test(base64_refuses_what_is_not_strict),
+        cmocka_unit_test(times_read_and_write),
+        cmocka_unit_test(escapes_what_does_not_print),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
