@@ -9,6 +9,7 @@
 # BORINGSSL_ROOT=/prefix builds against a BoringSSL of your own.
 
 BUILD ?= build
+BENCH_ENTRIES ?= 200000
 PREFIX ?= /usr/local
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -21,7 +22,7 @@ mandir = $(PREFIX)/share/man
 #
 # By full path: a stray -lssl would silently pick OpenSSL.
 
-MULTIARCH := $(shell dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || $(CC) -dumpmachine)
+MULTIARCH := $(shell dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -print-multiarch 2>/dev/null)
 ifdef BORINGSSL_ROOT
 ssl_cppflags = -isystem $(BORINGSSL_ROOT)/include
 ssl_libs = $(firstword $(wildcard $(BORINGSSL_ROOT)/lib/libssl.a $(BORINGSSL_ROOT)/lib/libssl.so)) \
@@ -159,5 +160,88 @@ $(BUILD)/tests/%: $(BUILD)/san/tests/%.o $(san_libs)
 # One test: make build/tests/index/base/test_text.run
 %.run: %
 	$<
+
+# The programs with sanitizers, as the crash loops and the demo's test use them.
+san_link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+$(BUILD)/san/bin/sanct-ingest: $(BUILD)/san/ingest/ingest_main.o $(BUILD)/san/libingest.a $(BUILD)/san/libindex.a
+$(BUILD)/san/bin/sanct-index: $(BUILD)/san/index/index_main.o $(BUILD)/san/libindex.a
+$(BUILD)/san/bin/sanct-query: $(BUILD)/san/query/query_main.o $(BUILD)/san/libquery.a $(BUILD)/san/libindex.a
+$(BUILD)/san/bin/sanctd: $(BUILD)/san/query/sanctd_main.o $(BUILD)/san/libquery.a $(BUILD)/san/libindex.a
+san_programs = $(addprefix $(BUILD)/san/bin/,sanct-ingest sanct-index sanct-query sanctd)
+$(san_programs):
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(san_link) $(libs_ingest) $(libs_index)
+$(BUILD)/san/bin/sanct: scripts/sanct
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+
+test: all tools $(tests) $(san_programs) $(BUILD)/san/bin/sanct
+	$(Q)BUILD=$(BUILD) scripts/run_tests $(tests)
+
+# Sets itself up: the compiler too may be missing, hence make inside make.
+check:
+	$(Q)scripts/setup check
+	$(Q)$(MAKE) --no-print-directory WERROR=-Werror test
+
+demo:
+	$(Q)scripts/setup build
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)BUILD=$(BUILD) scripts/demo $(if $(LOG),"$(LOG)")
+
+setup:
+	$(Q)scripts/setup check
+
+# ---------------------------------------------------------------- fuzzing
+#
+# libFuzzer needs clang; a third tree.  FUZZ_SECONDS for each target.
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 10
+fuzz_flags = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -O1 -g
+
+$(BUILD)/fuzz/%.o: %.c | $(BUILD)/boringssl.ok
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(std) $(CPPFLAGS) -I. $(ssl_cppflags) $(warnings) $(fuzz_flags) -MMD -MP -c -o $@ $<
+
+fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/%.o,$(query_sources) $(ingest_sources) $(index_sources))
+$(BUILD)/fuzz/libsanct.a: $(fuzz_objects)
+
+fuzzers = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_sources))
+$(fuzzers): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/libsanct.a
+	@echo "  LD    $@"
+	$(Q)$(FUZZ_CC) $(fuzz_flags) -fsanitize=fuzzer -o $@ $^ $(libs_ingest) $(libs_index)
+
+fuzz: $(fuzzers)
+	$(Q)BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_fuzzers $(fuzzers)
+
+# ---------------------------------------------------------------- bench
+
+benches = $(patsubst %.c,$(BUILD)/%,$(bench_sources))
+$(BUILD)/bench/%: $(BUILD)/rel/bench/%.o $(BUILD)/rel/libsupport.a $(BUILD)/rel/libquery.a $(BUILD)/rel/libingest.a $(BUILD)/rel/libindex.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
+
+bench:
+	$(Q)scripts/setup build
+	$(Q)$(MAKE) --no-print-directory all tools $(benches)
+	$(Q)BUILD=$(BUILD) BENCH_ENTRIES=$(BENCH_ENTRIES) scripts/bench
+
+# ---------------------------------------------------------------- install
+
+man_pages = $(sort $(wildcard */*.1))
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1
+	install -m 755 $(programs) $(DESTDIR)$(bindir)
+	install -m 644 $(man_pages) $(DESTDIR)$(mandir)/man1
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,$(notdir $(programs)))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(man_pages)))
+
+clean:
+	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
