@@ -1,0 +1,73 @@
+// pace.h - how fast to ask, decided from the answers.                   (pure)
+//
+// A token bucket keeps to --rate; a window of requests in flight grows by one
+// for each window answered well and halves when the log says "too much" (AIMD,
+// as TCP does); failures wait 250 ms, then twice as long each time, with
+// jitter; what the log asks for in Retry-After is obeyed up to ten minutes.
+//
+// Order     pace_may_start, then pace_started, then exactly one pace_ended.
+// Result    times are milliseconds of any monotonic clock, given by the caller.
+
+#pragma once
+
+#include "index/base/bytes.h"
+
+enum {
+    PACE_BACKOFF_FIRST_MS = 250,
+    PACE_BACKOFF_MAX_MS = 60 * 1000,
+    PACE_RETRY_AFTER_MIN_MS = 250,
+    PACE_RETRY_AFTER_MAX_MS = 10 * 60 * 1000,
+};
+
+enum pace_verdict {
+    PACE_OK,      // take the answer
+    PACE_RETRY,   // ask again, not before `retry_at_ms`
+    PACE_REFUSED, // asking again as it stands will not help
+};
+
+struct pace {
+    double rate;  // requests a second; 0: no limit
+    double burst; // tokens the bucket holds
+    double tokens;
+    uint64_t tokens_at_ms;
+    unsigned window_max;
+    double window;
+    unsigned num_in_flight;
+    unsigned num_failures;   // in a row
+    uint64_t not_before_ms;  // the whole log waits
+    uint64_t asked_until_ms; // as above, because the log asked for it
+    uint64_t window_cut_ms;  // the window was last halved
+    uint64_t random;         // state of the jitter
+};
+
+// What came back; `status` 0 is no answer at all.
+struct pace_answer {
+    unsigned status;
+    bool has_retry_after;
+    uint64_t retry_after_ms;
+};
+
+// pace_init sets a pace out: `rate` 0 for no limit, a window up to
+// `window_max`, `seed` for the jitter.
+void pace_init(struct pace *pace, double rate, unsigned window_max,
+               uint64_t seed, uint64_t now_ms);
+
+// pace_may_start tells whether a request may start now; if not, `wait_ms` says
+// when to ask again, UINT64_MAX when an answer must come first.
+MUST_USE bool pace_may_start(struct pace *pace, uint64_t now_ms,
+                             uint64_t *wait_ms);
+
+// pace_started takes a token and a place in the window.
+void pace_started(struct pace *pace, uint64_t now_ms);
+
+// pace_ended gives the place back and learns from the answer: RETRY for none,
+// 408, 425, 429 and 5xx; `retry_at_ms` is set then.
+enum pace_verdict pace_ended(struct pace *pace,
+                             const struct pace_answer *answer, uint64_t now_ms,
+                             uint64_t *retry_at_ms);
+
+// pace_canceled gives the place back and learns nothing.
+void pace_canceled(struct pace *pace);
+
+// pace_asked_to_wait tells how much longer the log asked to be left alone.
+uint64_t pace_asked_to_wait(const struct pace *pace, uint64_t now_ms);
