@@ -11,14 +11,21 @@
 //                     they are.  "*.example.com" keeps its star label.
 //   TERM_IPV4/6       4 or 16 octets.  An IPv4-mapped IPv6 address is TERM_IPV4
 //                     on both sides.
-//   TERM_IRREGULAR    the parent of a name whose leftmost label is a wildcard
-//                     of no regular form or cannot be read ("f*.example.com",
-//                     "*.*.com"): the parent's TERM_DNS text.  Covering
-//                     questions ask for it, one per parent.
-//   TERM_CN_TEXT      a common name that is no host, as UTF-8.
+//   TERM_IRREGULAR    the parent of a name with a label that is a wildcard of
+//                     no regular form or cannot be read ("f*.example.com",
+//                     "?.example.com", "*.*.com"): what stands right of its
+//                     last such label, as TERM_DNS text; "" where nothing
+//                     does.  Covering questions ask for it, one per parent.
+//   TERM_CN_TEXT      a common name that is no host, as UTF-8.  What has a
+//                     blank inside is one; what has none and yet bytes that
+//                     no host has is TERM_DNS and TERM_CN_TEXT.
 //   TERM_IP_OCTETS    an iPAddress of a length that is none.
 //
-// Result    terms come in certificate order, each (kind, value, via) once.
+// Lifetime  values lie in the arena, none points into the certificate.
+// Order     terms come in certificate order of first appearance.
+// Result    each (kind, value) once, its `via` all the ways that led to it.
+// Limit     time and memory are linear in the certificate, but for the
+//           removal of equal terms in n log n comparisons.
 
 #pragma once
 
@@ -76,7 +83,7 @@ enum name_flag {
     FLAG_DUPLICATE_SAN = 1 << 10,   // duplicate-san: several SAN extensions
     FLAG_SALVAGED = 1 << 11,        // salvaged
     FLAG_NO_NAMES = 1 << 12,        // no-names
-    FLAG_CN_NOT_IN_SAN = 1 << 13,   // cn-not-in-san
+    FLAG_CN_NOT_IN_SAN = 1 << 13,   // cn-not-in-san: a CN that is a host
     // Set by entry_understand:
     FLAG_UNPARSED = 1 << 16,          // unparsed
     FLAG_PRECERT_MISMATCH = 1 << 17,  // precert-mismatch: extra_data's
@@ -107,9 +114,15 @@ struct term_list {
 MUST_USE bool names_derive(struct term_list *out, const struct cert *cert,
                            uint32_t via_more, struct arena *arena);
 
+// names_join appends those terms of `more` that `list` lacks, whatever their
+// `via`, and or-s the flags.  False: no memory.
+MUST_USE bool names_join(struct term_list *list, const struct term_list *more,
+                         struct arena *arena);
+
 // names_from_text makes the terms that a DNS name or address of a question
-// stands for (several where it has more than one reading, e.g. U-label).
-// `text` is unescaped.  ERR_USAGE when it cannot be a name.
+// stands for (several where it has more than one reading, e.g. U-label): the
+// name as a whole, so "example.com:443" asks for that and not for its host.
+// `text` is unescaped.  ERR_USAGE when nothing but blanks and dots is in it.
 MUST_USE bool names_from_text(struct term_list *out, struct bytes text,
                               struct arena *arena, struct err *err);
 
@@ -120,6 +133,15 @@ MUST_USE bool names_parse_ip(struct bytes text, uint8_t octets[16],
 
 // names_append_ip appends RFC 5952 text of 4 or 16 octets.
 void names_append_ip(struct buffer *out, struct bytes octets);
+
+// names_cn_text is the value of TERM_CN_TEXT for `text` (UTF-8), both of a
+// certificate and of a question: without blanks around it, else as it stands.
+struct bytes names_cn_text(struct bytes text);
+
+// names_append_term appends a term as answers show it, not yet escaped: a DNS
+// name, an address, a common name; hex for what has no text.
+void names_append_term(struct buffer *out, enum term_kind kind,
+                       struct bytes value);
 
 // names_via_word, names_flag_word name one bit; NULL when it has none.
 const char *names_via_word(uint32_t bit);
