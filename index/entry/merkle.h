@@ -67,6 +67,15 @@ MUST_USE bool merkle_consistency_right(const struct merkle_proof *consistency,
                                        uint64_t first, uint64_t second,
                                        struct merkle_proof *right);
 
+// merkle_consistency_split takes it apart whole: also the frontier at `first`
+// that the proof speaks of.  Of a power of two the proof leaves it out, and it
+// is `first_root` then.
+MUST_USE bool merkle_consistency_split(const struct merkle_proof *consistency,
+                                       uint64_t first, uint64_t second,
+                                       const struct sha256_hash *first_root,
+                                       struct merkle_frontier *left,
+                                       struct merkle_proof *right);
+
 // merkle_audit_split takes an audit path of leaf `index` in a tree of `size`
 // apart: the frontier before the complete aligned subtree of 2^level leaves
 // that holds `index`, and the right-hand siblings from its end on.  The first
