@@ -21,15 +21,12 @@
 #pragma once
 
 #include "index/base/arena.h"
-#include "index/entry/entry.h"
-#include "index/entry/head.h"
-#include "index/entry/merkle.h"
-#include "index/entry/names.h"
+#include "index/entry/record.h" // struct entry_facts
+#include "index/store/chunk.h"  // chunk_new, chunk_add, ...
+#include "index/store/log.h"    // struct index_log, struct chunk_proof
 
 enum { INDEX_FORMAT = 1 };
 enum index_mode { INDEX_READ, INDEX_WRITE };
-enum index_keep { KEEP_FULL = 1, KEEP_FACTS = 2 };
-enum log_api { LOG_API_RFC6962 = 1, LOG_API_STATIC = 2 };
 
 struct index;
 
@@ -46,37 +43,6 @@ void index_close(struct index *index);
 const char *index_dir(const struct index *index);
 
 // ---------------------------------------------------------------- logs
-
-enum index_halt {
-    HALT_NONE,
-    HALT_DATA, // bytes that do not fit a signed head; heals when they do
-    HALT_FORK, // two heads that cannot both be true; until evidence is cleared
-};
-
-struct index_log {
-    uint32_t number; // given by the index, from 1, never reused
-    struct sha256_hash id;
-    char name[128];   // as shown
-    char url[512];    // that it is read from
-    char origin[256]; // of checkpoints
-    enum log_api api;
-    enum index_keep keep;
-    uint64_t mmd_seconds;
-    bool ended; // read-only, retired, rejected, gone from the list
-    bool has_final;
-    uint64_t final_size; // final_tree_head
-    struct sha256_hash final_root;
-    enum index_halt halt;
-    // Kept by the index:
-    uint64_t indexed;  // entries held
-    uint64_t verified; // [0, verified) is held and proven without a gap
-    uint64_t unparsed; // entries that could not be read whole
-    bool has_head;     // the newest accepted head:
-    enum head_kind head_kind;
-    uint64_t head_size;
-    uint64_t head_timestamp_ms;
-    struct sha256_hash head_root;
-};
 
 // index_add_log finds the log by `log->id` or adds it, updates what describes
 // it (name, url, origin, api, mmd, ended, final) and fills in the rest.
@@ -103,40 +69,6 @@ MUST_USE bool index_add_issuer(struct index *index, struct bytes der,
 struct bytes index_dictionary(struct index *index, uint32_t log);
 
 // ---------------------------------------------------------------- chunks
-
-// A chunk: consecutive entries of one log, encoded for the index by whichever
-// thread parsed them.  No index is touched before index_append.
-struct chunk;
-
-// chunk_new makes an empty chunk; chunk_free() it.
-MUST_USE bool chunk_new(struct chunk **out, struct err *err);
-void chunk_free(struct chunk *chunk);
-
-// chunk_reset empties it for entries of `log` from `first` on.  `dictionary`
-// (may be empty) must outlive the append.
-void chunk_reset(struct chunk *chunk, const struct index_log *log,
-                 uint64_t first, struct bytes dictionary);
-
-// chunk_add encodes the next entry: record and keys.  ERR_MEMORY only.
-MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
-                        struct err *err);
-
-// chunk_size_bytes is the memory it holds, num_entries how many are in it.
-size_t chunk_size_bytes(const struct chunk *chunk);
-uint64_t chunk_num_entries(const struct chunk *chunk);
-
-// chunk_train makes a zstd dictionary from what the chunk's entries are;
-// empty when they are too few.  For the first chunk of a log: reset, add,
-// train, then reset and add again with the dictionary.
-MUST_USE bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
-                          struct err *err);
-
-// How a chunk lies under a signed head (merkle.h, "span").
-struct chunk_proof {
-    struct head head;              // accepted, or accepted with this append
-    struct merkle_frontier left;   // at the chunk's first entry
-    struct merkle_proof right;     // from its end to head.size
-};
 
 // index_append makes proven chunks visible, in order, in one transaction; a
 // dictionary that a log does not have yet is stored with its first chunk.
@@ -168,10 +100,6 @@ const struct index_log *snapshot_log(const struct snapshot *snapshot,
 // snapshot_find_log finds a log by its number; NULL when there is none.
 const struct index_log *snapshot_find_log(const struct snapshot *snapshot,
                                           uint32_t number);
-
-struct log_range {
-    uint64_t first, end;
-};
 
 // snapshot_ranges gives the ranges of a log that are held, merged, in order.
 MUST_USE bool snapshot_ranges(struct snapshot *snapshot, uint32_t log,
@@ -222,20 +150,6 @@ MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
 MUST_USE bool cursor_seek_after(struct cursor *cursor, struct bytes key,
                                 uint64_t after, struct err *err);
 
-// What filters need of an entry, read without decompressing it.
-struct entry_facts {
-    uint32_t log;
-    uint64_t index;
-    uint64_t timestamp_ms;
-    enum leaf_type type;
-    int64_t not_before, not_after; // or CERT_TIME_UNREADABLE
-    uint32_t flags;                // enum name_flag
-    // Entries of one issuance share this: the log-form TBSCertificate's hash,
-    // or of what does not parse the certificate's, else the leaf's.
-    struct sha256_hash group;
-    bool has_tbs; // group is a TBSCertificate's
-};
-
 // snapshot_facts reads them; ERR_INDEX when the record is damaged.
 MUST_USE bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
                              struct entry_facts *facts, struct err *err);
@@ -253,11 +167,6 @@ MUST_USE bool snapshot_find_entry(struct snapshot *snapshot, uint32_t log,
                                   struct err *err);
 
 // snapshot_each_chunk visits a log's chunks by first entry, with their proofs.
-struct chunk_info {
-    uint32_t log;
-    uint64_t first, num_entries, id; // id of its first entry
-    struct chunk_proof proof;
-};
 typedef bool chunk_visit(void *context, const struct chunk_info *chunk,
                          struct err *err);
 MUST_USE bool snapshot_each_chunk(struct snapshot *snapshot, uint32_t log,

@@ -1,0 +1,449 @@
+// record.c - see record.h.
+
+#include "index/entry/record.h"
+
+#include "index/base/checksum.h"
+#include "index/base/varint.h"
+
+enum {
+    KIND_MASK = 0x0f,
+    TYPE_SHIFT = 4,
+    TYPE_UNKNOWN = 2, // LEAF_UNKNOWN, in four bits
+    BITS_ALL = 0x3f,
+    // Of a key's bits these stay, so that its type and size can be told.
+    KEY_HEAD_LEN = 12,
+    KEY_TAIL_LEN = 5,
+    CHAIN_NUMBER_LEN_MAX = 10,
+};
+
+enum record_form {
+    FORM_LEAF = 0,         // the MerkleTreeLeaf as it came
+    FORM_CERTIFICATE = 1,  // X509: built around the certificate
+    FORM_TBS = 2,          // precertificate: built around the TBSCertificate
+    FORM_FROM_PRECERT = 3, // the TBSCertificate comes from the precertificate
+    FORM_MASK = 3,
+    FORM_HAS_PRECERT = 4,
+    FORM_EXTRA_UNREADABLE = 8,
+    FORM_BITS_ALL = 15,
+};
+
+// ------------------------------------------------------------ writing
+
+static bool is_understood(const struct entry *entry)
+{
+    return (entry->flags & (FLAG_UNPARSED | FLAG_PRECERT_MISMATCH)) == 0 &&
+           entry->leaf.type != LEAF_UNKNOWN && entry->cert.der.len != 0;
+}
+
+static void facts_of(struct entry_facts *facts, const struct entry *entry,
+                     uint32_t log)
+{
+    bool has_cert = entry->cert.der.len != 0;
+
+    *facts = (struct entry_facts){
+        .log = log,
+        .index = entry->bytes.index,
+        .timestamp_ms = entry->leaf.timestamp_ms,
+        .type = entry->leaf.type,
+        .not_before = has_cert ? entry->cert.not_before : CERT_TIME_UNREADABLE,
+        .not_after = has_cert ? entry->cert.not_after : CERT_TIME_UNREADABLE,
+        .flags = entry->flags,
+        .group = entry->leaf_hash,
+        .has_tbs = entry->has_tbs_sha256,
+    };
+    // A precertificate is not authenticated and must not choose the group.
+    if (entry->has_tbs_sha256) {
+        facts->group = entry->tbs_sha256;
+    } else if (entry->leaf.type == LEAF_X509 && entry->has_certificate_sha256) {
+        facts->group = entry->certificate_sha256;
+    }
+}
+
+void record_of(struct record *record, const struct entry *entry, uint32_t log,
+               bool facts_only)
+{
+    *record = (struct record){
+        .kind = facts_only && is_understood(entry) ? RECORD_FACTS : RECORD_FULL,
+    };
+    facts_of(&record->facts, entry, log);
+    if (entry->has_tbs_sha256) record->bits |= RECORD_HAS_TBS;
+    if (record->kind != RECORD_FACTS) return;
+    record->leaf_hash = entry->leaf_hash;
+    record->certificate_sha256 = entry->certificate_sha256;
+    record->spki_sha256 = entry->spki_sha256;
+    if (entry->has_certificate_sha256) record->bits |= RECORD_HAS_CERTIFICATE;
+    if (entry->has_spki_sha256) record->bits |= RECORD_HAS_SPKI;
+    if (entry->tbs_from_precert) record->bits |= RECORD_TBS_FROM_PRECERT;
+}
+
+void record_append_head(struct buffer *out, const struct record *record)
+{
+    const struct entry_facts *facts = &record->facts;
+    unsigned type =
+        facts->type == LEAF_UNKNOWN ? TYPE_UNKNOWN : (unsigned)facts->type;
+
+    buffer_append_byte(out, (uint8_t)(record->kind | type << TYPE_SHIFT));
+    buffer_append_byte(out, record->bits);
+    varint_append(out, facts->log);
+    varint_append(out, facts->index);
+    varint_append(out, facts->timestamp_ms);
+    varint_append(out, varint_fold(facts->not_before));
+    // Mostly a round number of days apart; wraps where a date is unreadable.
+    varint_append(out, varint_fold((int64_t)((uint64_t)facts->not_after -
+                                             (uint64_t)facts->not_before)));
+    varint_append(out, facts->flags);
+    buffer_append(out, sha256_bytes(&facts->group));
+    if (record->kind != RECORD_FACTS) return;
+    buffer_append(out, sha256_bytes(&record->leaf_hash));
+    if ((record->bits & RECORD_HAS_CERTIFICATE) != 0) {
+        buffer_append(out, sha256_bytes(&record->certificate_sha256));
+    }
+    if ((record->bits & RECORD_HAS_SPKI) != 0) {
+        buffer_append(out, sha256_bytes(&record->spki_sha256));
+    }
+}
+
+static void append_vector(struct buffer *out, struct bytes bytes)
+{
+    varint_append(out, bytes.len);
+    buffer_append(out, bytes);
+}
+
+// Whether the leaf is exactly what leaf_append would build: else it is kept as
+// it came, whatever the reason.
+static bool is_rebuilt(const struct entry *entry)
+{
+    struct buffer built = {0};
+    bool same;
+
+    if (entry->leaf.type != LEAF_X509 && entry->leaf.type != LEAF_PRECERT) {
+        return false;
+    }
+    if (entry->leaf.certificate.len == 0) return false;
+    leaf_append(&built, &entry->leaf);
+    same = buffer_ok(&built) &&
+           bytes_equal(buffer_bytes(&built), entry->bytes.leaf);
+    buffer_cleanup(&built);
+    return same;
+}
+
+static unsigned choose_form(const struct entry *entry)
+{
+    if (!is_rebuilt(entry)) return FORM_LEAF;
+    if (entry->leaf.type == LEAF_X509) return FORM_CERTIFICATE;
+    return entry->tbs_from_precert && entry->bytes.precert.len != 0
+               ? FORM_FROM_PRECERT
+               : FORM_TBS;
+}
+
+static void append_full(struct buffer *out, const struct entry *entry)
+{
+    unsigned form = choose_form(entry), bits = form;
+
+    if (entry->bytes.precert.len != 0) bits |= FORM_HAS_PRECERT;
+    if (entry->bytes.extra_unreadable) bits |= FORM_EXTRA_UNREADABLE;
+    buffer_append_byte(out, (uint8_t)bits);
+    if (form == FORM_TBS || form == FORM_FROM_PRECERT) {
+        append_vector(out, entry->leaf.issuer_key_hash);
+    }
+    if (form != FORM_LEAF) append_vector(out, entry->leaf.extensions);
+    if (entry->bytes.extra_unreadable) append_vector(out, entry->bytes.extra);
+    if (entry->bytes.precert.len != 0) append_vector(out, entry->bytes.precert);
+    if (form == FORM_LEAF) buffer_append(out, entry->bytes.leaf);
+    if (form == FORM_CERTIFICATE || form == FORM_TBS) {
+        buffer_append(out, entry->leaf.certificate);
+    }
+}
+
+// ------------------------------------------------------------ the skeleton
+
+// Takes one TLV apart: definite lengths only, the others are left alone.
+static bool read_tlv(struct bytes *view, struct bytes *content)
+{
+    struct bytes rest = *view;
+    uint64_t tag, len;
+
+    if (!bytes_read_uint(&rest, &tag, 1) || (tag & 0x1f) == 0x1f ||
+        !bytes_read_uint(&rest, &len, 1)) {
+        return false;
+    }
+    if (len > 0x84 || len == 0x80) return false;
+    if (len > 0x80 && !bytes_read_uint(&rest, &len, (size_t)len - 0x80)) {
+        return false;
+    }
+    if (len > rest.len || !bytes_read_take(&rest, content, (size_t)len)) {
+        return false;
+    }
+    *view = rest;
+    return true;
+}
+
+// Sets `part`, which lies in the original, to zero in its copy.
+static void blank(uint8_t *copy, struct bytes original, struct bytes part)
+{
+    size_t offset;
+
+    if (part.len == 0 || part.data < original.data ||
+        part.data > original.data + original.len) {
+        return;
+    }
+    offset = (size_t)(part.data - original.data);
+    if (part.len <= original.len - offset) memset(copy + offset, 0, part.len);
+}
+
+static void blank_key(uint8_t *copy, const struct cert *cert)
+{
+    struct bytes spki = cert->spki, content, algorithm, bits;
+
+    if (!read_tlv(&spki, &content) || !read_tlv(&content, &algorithm) ||
+        !read_tlv(&content, &bits) || bits.len <= KEY_HEAD_LEN + KEY_TAIL_LEN) {
+        return;
+    }
+    blank(copy, cert->der,
+          bytes_of(bits.data + KEY_HEAD_LEN,
+                   bits.len - KEY_HEAD_LEN - KEY_TAIL_LEN));
+}
+
+// RFC 6962 section 3.3: a list of serialized SCTs, each ends in its signature.
+static void blank_scts(uint8_t *copy, const struct cert *cert)
+{
+    // 1.3.6.1.4.1.11129.2.4.2
+    static const uint8_t oid[] = {0x2b, 0x06, 0x01, 0x04, 0x01,
+                                  0xd6, 0x79, 0x02, 0x04, 0x02};
+    struct bytes value, list, scts, sct, part;
+    bool critical;
+
+    if (!cert_find_extension(cert, bytes_of(oid, sizeof oid), &value,
+                             &critical) ||
+        !read_tlv(&value, &list) || !bytes_read_vector(&list, &scts, 2)) {
+        return;
+    }
+    while (bytes_read_vector(&scts, &sct, 2)) {
+        if (bytes_skip(&sct, 1 + 32 + 8) && bytes_read_vector(&sct, &part, 2) &&
+            bytes_skip(&sct, 2) && bytes_read_vector(&sct, &part, 2)) {
+            blank(copy, cert->der, part);
+        }
+    }
+}
+
+static void append_skeleton(struct buffer *out, const struct cert *cert)
+{
+    uint8_t *copy;
+
+    if (!buffer_reserve(out, cert->der.len)) return;
+    copy = out->data + out->len;
+    buffer_append(out, cert->der);
+    blank(copy, cert->der, cert->signature);
+    blank_key(copy, cert);
+    blank_scts(copy, cert);
+}
+
+static void append_facts(struct buffer *out, const struct entry *entry)
+{
+    bool precert = entry->leaf.type == LEAF_PRECERT;
+
+    buffer_append_byte(out, precert ? FORM_TBS : FORM_CERTIFICATE);
+    if (precert) append_vector(out, entry->leaf.issuer_key_hash);
+    append_vector(out, entry->leaf.extensions);
+    append_skeleton(out, &entry->cert);
+}
+
+void record_append_payload(struct buffer *out, const struct record *record,
+                           const struct entry *entry)
+{
+    if (record->kind == RECORD_FACTS) {
+        append_facts(out, entry);
+    } else {
+        append_full(out, entry);
+    }
+}
+
+// ------------------------------------------------------------ reading
+
+static bool damaged(struct err *err, const char *what)
+{
+    return err_set(err, ERR_INDEX, "index damaged: record: %s", what);
+}
+
+static bool read_hash(struct bytes *view, struct sha256_hash *hash)
+{
+    struct bytes part;
+
+    if (!bytes_read_take(view, &part, SHA256_LEN)) return false;
+    memcpy(hash->bytes, part.data, SHA256_LEN);
+    return true;
+}
+
+static bool read_facts(struct bytes *view, struct entry_facts *facts)
+{
+    uint64_t log, not_before, period, flags;
+
+    if (!varint_read(view, &log) || log > UINT32_MAX ||
+        !varint_read(view, &facts->index) ||
+        !varint_read(view, &facts->timestamp_ms) ||
+        !varint_read(view, &not_before) || !varint_read(view, &period) ||
+        !varint_read(view, &flags) || flags > UINT32_MAX ||
+        !read_hash(view, &facts->group)) {
+        return false;
+    }
+    facts->log = (uint32_t)log;
+    facts->flags = (uint32_t)flags;
+    facts->not_before = varint_unfold(not_before);
+    facts->not_after = (int64_t)((uint64_t)facts->not_before +
+                                 (uint64_t)varint_unfold(period));
+    return true;
+}
+
+static bool read_hashes(struct bytes *view, struct record *record)
+{
+    if (record->kind != RECORD_FACTS) return true;
+    return read_hash(view, &record->leaf_hash) &&
+           ((record->bits & RECORD_HAS_CERTIFICATE) == 0 ||
+            read_hash(view, &record->certificate_sha256)) &&
+           ((record->bits & RECORD_HAS_SPKI) == 0 ||
+            read_hash(view, &record->spki_sha256));
+}
+
+static bool read_chain(struct bytes *view, struct record *record)
+{
+    struct bytes start;
+    uint64_t num, number;
+
+    if (!varint_read(view, &num) || num > view->len) return false;
+    start = *view;
+    for (uint64_t i = 0; i < num; i++) {
+        if (!varint_read(view, &number)) return false;
+    }
+    record->num_chain = (size_t)num;
+    record->chain = bytes_of(start.data, start.len - view->len);
+    return true;
+}
+
+static bool read_kind(struct bytes *view, struct record *record)
+{
+    uint64_t kind, bits;
+
+    if (!bytes_read_uint(view, &kind, 1) || !bytes_read_uint(view, &bits, 1) ||
+        bits > BITS_ALL || kind >> TYPE_SHIFT > TYPE_UNKNOWN) {
+        return false;
+    }
+    record->kind = (enum record_kind)(kind & KIND_MASK);
+    record->bits = (uint8_t)bits;
+    record->facts.has_tbs = (bits & RECORD_HAS_TBS) != 0;
+    record->facts.type = kind >> TYPE_SHIFT == TYPE_UNKNOWN
+                             ? LEAF_UNKNOWN
+                             : (enum leaf_type)(kind >> TYPE_SHIFT);
+    return record->kind == RECORD_FULL || record->kind == RECORD_FACTS;
+}
+
+bool record_read(struct record *record, struct bytes key, struct bytes value,
+                 struct err *err)
+{
+    uint64_t sum, plain_len;
+
+    *record = (struct record){0};
+    if (!bytes_read_uint(&value, &sum, CHECKSUM_LEN)) {
+        return damaged(err, "cut short");
+    }
+    if (sum != checksum(key, value)) return damaged(err, "checksum differs");
+    if (!read_kind(&value, record)) return damaged(err, "of an unknown kind");
+    if (!read_facts(&value, &record->facts) || !read_hashes(&value, record) ||
+        !read_chain(&value, record) || !varint_read(&value, &plain_len) ||
+        plain_len > UINT32_MAX) {
+        return damaged(err, "its head cannot be read");
+    }
+    record->plain_len = (size_t)plain_len;
+    record->payload = value;
+    if ((record->bits & RECORD_COMPRESSED) == 0 && value.len != plain_len) {
+        return damaged(err, "its length differs");
+    }
+    return true;
+}
+
+static bool read_vector(struct bytes *view, struct bytes *out)
+{
+    uint64_t len;
+
+    return varint_read(view, &len) && len <= view->len &&
+           bytes_read_take(view, out, (size_t)len);
+}
+
+static bool build_leaf(struct entry_bytes *out, const struct leaf *leaf,
+                       struct arena *arena, struct err *err)
+{
+    struct buffer wire = {0};
+    bool ok;
+
+    leaf_append(&wire, leaf);
+    ok = buffer_ok(&wire) && arena_copy(arena, buffer_bytes(&wire), &out->leaf);
+    buffer_cleanup(&wire);
+    return ok || err_set(err, ERR_MEMORY, "record: no memory");
+}
+
+// The leaf whose TBSCertificate comes from the precertificate.
+static bool build_from_precert(struct entry_bytes *out, struct leaf *leaf,
+                               struct arena *arena, struct err *err)
+{
+    struct buffer tbs = {0};
+    struct cert cert;
+    bool ok;
+
+    // A precertificate that reads in part may give its TBSCertificate all the
+    // same: at ingest it did.
+    (void)!cert_parse(&cert, out->precert, CERT_FORM_CERTIFICATE, NULL);
+    if (!cert_log_form(&tbs, &cert) || !buffer_ok(&tbs)) {
+        buffer_cleanup(&tbs);
+        return damaged(err, "its precertificate gives no TBSCertificate");
+    }
+    leaf->certificate = buffer_bytes(&tbs);
+    ok = build_leaf(out, leaf, arena, err);
+    buffer_cleanup(&tbs);
+    return ok;
+}
+
+bool record_read_payload(struct entry_bytes *out, const struct record *record,
+                         struct bytes plain, struct arena *arena,
+                         struct err *err)
+{
+    struct leaf leaf = {.timestamp_ms = record->facts.timestamp_ms};
+    uint64_t bits;
+    unsigned form;
+
+    *out = (struct entry_bytes){.index = record->facts.index};
+    if (!bytes_read_uint(&plain, &bits, 1) || bits > FORM_BITS_ALL) {
+        return damaged(err, "payload of an unknown form");
+    }
+    form = (unsigned)bits & FORM_MASK;
+    out->extra_unreadable = (bits & FORM_EXTRA_UNREADABLE) != 0;
+    if ((form >= FORM_TBS && !read_vector(&plain, &leaf.issuer_key_hash)) ||
+        (form != FORM_LEAF && !read_vector(&plain, &leaf.extensions)) ||
+        (out->extra_unreadable && !read_vector(&plain, &out->extra)) ||
+        ((bits & FORM_HAS_PRECERT) != 0 &&
+         !read_vector(&plain, &out->precert))) {
+        return damaged(err, "payload cut short");
+    }
+    leaf.type = form == FORM_CERTIFICATE ? LEAF_X509 : LEAF_PRECERT;
+    if (form == FORM_FROM_PRECERT) {
+        return build_from_precert(out, &leaf, arena, err);
+    }
+    leaf.certificate = plain;
+    out->leaf = plain;
+    return form == FORM_LEAF || build_leaf(out, &leaf, arena, err);
+}
+
+void record_restore(struct entry *entry, const struct record *record)
+{
+    const struct entry_facts *facts = &record->facts;
+
+    entry->bytes.leaf = bytes_of(NULL, 0);
+    entry->leaf_hash = record->leaf_hash;
+    entry->has_tbs_sha256 = facts->has_tbs;
+    entry->tbs_sha256 = facts->has_tbs ? facts->group : (struct sha256_hash){0};
+    entry->has_certificate_sha256 =
+        (record->bits & RECORD_HAS_CERTIFICATE) != 0;
+    entry->certificate_sha256 = record->certificate_sha256;
+    entry->has_spki_sha256 = (record->bits & RECORD_HAS_SPKI) != 0;
+    entry->spki_sha256 = record->spki_sha256;
+    entry->tbs_from_precert = (record->bits & RECORD_TBS_FROM_PRECERT) != 0;
+    entry->flags = facts->flags;
+}

@@ -1,0 +1,43 @@
+// chunk.h - consecutive entries of one log, encoded for the index.
+//
+// Whichever thread parsed the entries encodes them: records, keys, checksums
+// of what does not depend on the place.  What does (ids, issuers' numbers) is
+// filled in when the index appends it.
+//
+// Lifetime  a chunk copies what it needs of an entry.
+// Thread    one at a time.
+
+#pragma once
+
+#include "index/base/arena.h"
+#include "index/entry/entry.h"
+#include "index/store/log.h"
+
+struct chunk;
+
+// chunk_new makes an empty chunk; chunk_free() it.
+MUST_USE bool chunk_new(struct chunk **out, struct err *err);
+void chunk_free(struct chunk *chunk);
+
+// chunk_reset empties it for entries of `log` from `first` on.  `dictionary`
+// (may be empty) must outlive the append.
+void chunk_reset(struct chunk *chunk, const struct index_log *log,
+                 uint64_t first, struct bytes dictionary);
+
+// chunk_add encodes the next entry: record and keys.  ERR_MEMORY only.
+MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
+                        struct err *err);
+
+// chunk_seal sorts its keys, which index_append does otherwise: for the thread
+// that parsed, so that the writer has less to do.
+void chunk_seal(struct chunk *chunk);
+
+// chunk_size_bytes is the memory it holds, num_entries how many are in it.
+size_t chunk_size_bytes(const struct chunk *chunk);
+uint64_t chunk_num_entries(const struct chunk *chunk);
+
+// chunk_train makes a zstd dictionary from what the chunk's entries are;
+// empty when they are too few.  For the first chunk of a log: reset, add,
+// train, then reset and add again with the dictionary.
+MUST_USE bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
+                          struct err *err);
