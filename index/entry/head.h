@@ -8,7 +8,9 @@
 // Lifetime  a head owns nothing; `served` belongs to the caller.
 // Result    ERR_MALFORMED: cannot be read (no answer); ERR_VERIFY: reads well
 //           and is not signed by this key or has another origin, and the
-//           sentence names what was expected and what came.
+//           sentence names what was expected and what came.  Whatever is
+//           wrong inside a signature is ERR_VERIFY.
+// Limit     HEAD_SERVED_MAX bytes, 2^53 leaves.
 
 #pragma once
 
@@ -28,7 +30,8 @@ struct head {
 
 struct log_key; // a log's public key
 
-// log_key_new reads a SubjectPublicKeyInfo, DER or PEM; log_key_free() it.
+// log_key_new reads a SubjectPublicKeyInfo: DER, PEM or base64 of the DER.
+// ERR_CONFIG when it is none or of another kind.  log_key_free() it.
 MUST_USE bool log_key_new(struct log_key **out, struct bytes spki,
                           struct err *err);
 void log_key_free(struct log_key *key);
