@@ -1,0 +1,161 @@
+// log_form.c - see log_form.h.
+
+#include "index/entry/log_form.h"
+
+#include "index/entry/cert_walk.h"
+
+// Where the extensions stand in a TBSCertificate.
+struct layout {
+    struct der tbs;
+    struct bytes before; // content of the TBSCertificate before [3]
+    struct der wrapper;  // [3]
+    struct der list;     // Extensions
+    struct bytes behind_list;
+    struct bytes after; // content of the TBSCertificate after [3]
+    size_t removed_len; // bytes of the extensions that go
+};
+
+static bool is_removed(struct bytes extension)
+{
+    struct der oid;
+
+    return der_read(&extension, &oid) && (oid_is(oid.content, OID_POISON) ||
+                                          oid_is(oid.content, OID_SCT_LIST));
+}
+
+static bool measure(struct layout *layout)
+{
+    struct bytes view = layout->list.content;
+    struct der extension;
+
+    while (view.len > 0) {
+        if (!der_read(&view, &extension)) return false;
+        if (is_removed(extension.content)) {
+            layout->removed_len += extension.whole.len;
+        }
+    }
+    return true;
+}
+
+// Finds [3]; a TBSCertificate without one has nothing to remove.
+static bool lay_out(struct layout *layout, struct bytes tbs)
+{
+    struct bytes view;
+    struct der part;
+
+    *layout = (struct layout){0};
+    if (!der_read(&tbs, &layout->tbs) || tbs.len != 0) return false;
+    view = layout->tbs.content;
+    while (view.len > 0) {
+        size_t before_len = layout->tbs.content.len - view.len;
+
+        if (!der_read(&view, &part)) return false;
+        if ((part.tag & DER_CLASS_MASK) == 0 || der_number(part.tag) != 3) {
+            continue;
+        }
+        layout->before = bytes_of(layout->tbs.content.data, before_len);
+        layout->wrapper = part;
+        layout->after = view;
+        layout->behind_list = part.content;
+        return der_read(&layout->behind_list, &layout->list) &&
+               measure(layout);
+    }
+    return true;
+}
+
+// Gives the extensions that stay, as few and long pieces as there are.
+static bool visit_kept(const struct layout *layout, log_form_piece *visit,
+                       void *context)
+{
+    struct bytes view = layout->list.content;
+    const uint8_t *start = view.data;
+    struct der extension;
+
+    while (view.len > 0 && der_read(&view, &extension)) {
+        struct bytes run =
+            bytes_of(start, (size_t)(extension.whole.data - start));
+
+        if (!is_removed(extension.content)) continue;
+        if (run.len > 0 && !visit(context, run)) return false;
+        start = view.data;
+    }
+    return visit(context, bytes_of(start, (size_t)(view.data - start)));
+}
+
+static size_t header_len(size_t content_len)
+{
+    uint8_t header[DER_HEADER_MAX];
+
+    return der_put_header(header, 0, content_len);
+}
+
+static bool visit_header(uint8_t tag, size_t content_len,
+                         log_form_piece *visit, void *context)
+{
+    uint8_t header[DER_HEADER_MAX];
+    size_t len = der_put_header(header, tag, content_len);
+
+    return visit(context, bytes_of(header, len));
+}
+
+static bool visit_rewritten(const struct layout *layout, log_form_piece *visit,
+                            void *context)
+{
+    size_t list_len = layout->list.content.len - layout->removed_len;
+    size_t wrapper_len = header_len(list_len) + list_len +
+                         layout->behind_list.len;
+    bool has_wrapper = list_len > 0 || layout->behind_list.len > 0;
+    size_t tbs_len = layout->before.len + layout->after.len;
+
+    if (has_wrapper) tbs_len += header_len(wrapper_len) + wrapper_len;
+    if (!visit_header(layout->tbs.tag, tbs_len, visit, context) ||
+        !visit(context, layout->before)) {
+        return false;
+    }
+    if (has_wrapper &&
+        (!visit_header(layout->wrapper.tag, wrapper_len, visit, context) ||
+         !visit_header(layout->list.tag, list_len, visit, context) ||
+         !visit_kept(layout, visit, context) ||
+         !visit(context, layout->behind_list))) {
+        return false;
+    }
+    return visit(context, layout->after);
+}
+
+bool log_form_visit(struct bytes tbs, log_form_piece *visit, void *context)
+{
+    struct layout layout;
+
+    if (!lay_out(&layout, tbs)) return false;
+    if (layout.removed_len == 0) return visit(context, tbs);
+    return visit_rewritten(&layout, visit, context);
+}
+
+static bool hash_piece(void *context, struct bytes piece)
+{
+    SHA256_Update(context, piece.data, piece.len);
+    return true;
+}
+
+bool log_form_sha256(struct bytes tbs, struct sha256_hash *hash)
+{
+    SHA256_CTX context;
+
+    SHA256_Init(&context);
+    if (!log_form_visit(tbs, hash_piece, &context)) return false;
+    SHA256_Final(hash->bytes, &context);
+    return true;
+}
+
+static bool compare_piece(void *context, struct bytes piece)
+{
+    struct bytes *expected = context;
+
+    return bytes_starts_with(*expected, piece) &&
+           bytes_skip(expected, piece.len);
+}
+
+bool log_form_equals(struct bytes tbs, struct bytes expected)
+{
+    return log_form_visit(tbs, compare_piece, &expected) && expected.len == 0;
+}
