@@ -8,8 +8,7 @@
 #include "index/entry/cert_walk.h"
 #include "index/entry/log_form.h"
 
-static void note(struct cert *cert, const char *format, ...)
-    PRINTF_LIKE(2, 3);
+static void note(struct cert *cert, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // Remembers what was wrong first.
 static void note(struct cert *cert, const char *format, ...)

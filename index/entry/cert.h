@@ -34,8 +34,8 @@ struct cert {
     struct bytes signature; // BIT STRING content without its unused-bits octet
     bool has_poison;        // RFC 6962 section 3.1
     bool is_ca;             // basicConstraints
-    bool is_whole;          // every part above was read and nothing is left over
-    char reason[64];        // where it is not whole: what was wrong first
+    bool is_whole;   // every part above was read and nothing is left over
+    char reason[64]; // where it is not whole: what was wrong first
 };
 
 // cert_parse reads a Certificate or a bare TBSCertificate.  Even where it
@@ -45,23 +45,23 @@ MUST_USE bool cert_parse(struct cert *cert, struct bytes der,
 
 // Where a name stood.
 enum cert_name_kind {
-    CERT_NAME_DNS,         // SAN dNSName
-    CERT_NAME_IP,          // SAN iPAddress: 4, 16 or any number of octets
-    CERT_NAME_EMAIL,       // SAN rfc822Name
-    CERT_NAME_URI,         // SAN uniformResourceIdentifier
-    CERT_NAME_UPN,         // SAN otherName: UPN
-    CERT_NAME_SMTP_UTF8,   // SAN otherName: SmtpUTF8Mailbox (RFC 8398)
-    CERT_NAME_DIRECTORY,   // SAN directoryName: one of its common names
-    CERT_NAME_OTHER,       // any other GeneralName: the content octets
-    CERT_NAME_CN,          // subject commonName
+    CERT_NAME_DNS,           // SAN dNSName
+    CERT_NAME_IP,            // SAN iPAddress: 4, 16 or any number of octets
+    CERT_NAME_EMAIL,         // SAN rfc822Name
+    CERT_NAME_URI,           // SAN uniformResourceIdentifier
+    CERT_NAME_UPN,           // SAN otherName: UPN
+    CERT_NAME_SMTP_UTF8,     // SAN otherName: SmtpUTF8Mailbox (RFC 8398)
+    CERT_NAME_DIRECTORY,     // SAN directoryName: one of its common names
+    CERT_NAME_OTHER,         // any other GeneralName: the content octets
+    CERT_NAME_CN,            // subject commonName
     CERT_NAME_SUBJECT_EMAIL, // subject emailAddress
 };
 
 struct cert_name {
     enum cert_name_kind kind;
-    uint8_t tag;        // ASN.1 string type of a CN, UPN ...; else 0
-    bool salvaged;      // found by searching broken bytes
-    struct bytes raw;   // as it stands in the certificate
+    uint8_t tag;      // ASN.1 string type of a CN, UPN ...; else 0
+    bool salvaged;    // found by searching broken bytes
+    struct bytes raw; // as it stands in the certificate
 };
 
 // A visitor returns false to stop.

@@ -36,7 +36,7 @@ static bool visit_oid(struct bytes oid, cert_text_visit *visit, void *context)
 static const char *purpose_word(struct bytes oid)
 {
     static const char *const words[] = {
-        [1] = "server-auth",   [2] = "client-auth",   [3] = "code-signing",
+        [1] = "server-auth",      [2] = "client-auth",   [3] = "code-signing",
         [4] = "email-protection", [8] = "time-stamping", [9] = "ocsp-signing",
     };
     static const char id_kp[] = "\x2b\x06\x01\x05\x05\x07\x03";

@@ -75,7 +75,10 @@ struct word {
     size_t oid_len;
 };
 
-#define WORD(word, oid) {word, oid, sizeof(oid) - 1}
+#define WORD(word, oid)                                                        \
+    {                                                                          \
+        word, oid, sizeof(oid) - 1                                             \
+    }
 
 static const char *find_word(const struct word *words, size_t num_words,
                              struct bytes oid)
@@ -260,8 +263,8 @@ void cert_append_key_type(struct buffer *out, struct bytes spki)
     if (oid_is(oid.content, OID_EC) &&
         der_read(&algorithm.content, &parameters) &&
         der_number(parameters.tag) == DER_OID) {
-        if (find_word(curve_words, COUNT_OF(curve_words),
-                      parameters.content) == NULL) {
+        if (find_word(curve_words, COUNT_OF(curve_words), parameters.content) ==
+            NULL) {
             buffer_append_text(out, "ecdsa-");
         }
         append_word(out, curve_words, COUNT_OF(curve_words),
@@ -288,8 +291,7 @@ static const struct word signature_words[] = {
     WORD("ed448", "\x2b\x65\x71"),
 };
 
-void cert_append_signature_algorithm(struct buffer *out,
-                                     struct bytes algorithm)
+void cert_append_signature_algorithm(struct buffer *out, struct bytes algorithm)
 {
     struct der whole, oid;
 

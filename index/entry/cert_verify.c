@@ -15,7 +15,10 @@ struct scheme {
     const EVP_MD *(*digest)(void); // NULL: the key's own
 };
 
-#define SCHEME(oid, key_type, digest) {oid, sizeof(oid) - 1, key_type, digest}
+#define SCHEME(oid, key_type, digest)                                          \
+    {                                                                          \
+        oid, sizeof(oid) - 1, key_type, digest                                 \
+    }
 
 static const struct scheme schemes[] = {
     SCHEME("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", EVP_PKEY_RSA, EVP_sha256),
@@ -81,17 +84,15 @@ static bool verify(const struct cert *cert, EVP_PKEY *key,
     bool holds;
 
     if (context == NULL) return false;
-    holds = EVP_DigestVerifyInit(context, &key_context,
-                                 scheme->digest != NULL ? scheme->digest()
-                                                        : NULL,
-                                 NULL, key) == 1 &&
-            (!is_pss || (EVP_PKEY_CTX_set_rsa_padding(
-                             key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
-                         EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, -1) ==
-                             1)) &&
-            EVP_DigestVerify(context, cert->signature.data,
-                             cert->signature.len, cert->tbs.data,
-                             cert->tbs.len) == 1;
+    holds =
+        EVP_DigestVerifyInit(context, &key_context,
+                             scheme->digest != NULL ? scheme->digest() : NULL,
+                             NULL, key) == 1 &&
+        (!is_pss || (EVP_PKEY_CTX_set_rsa_padding(key_context,
+                                                  RSA_PKCS1_PSS_PADDING) == 1 &&
+                     EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, -1) == 1)) &&
+        EVP_DigestVerify(context, cert->signature.data, cert->signature.len,
+                         cert->tbs.data, cert->tbs.len) == 1;
     EVP_MD_CTX_free(context);
     return holds;
 }

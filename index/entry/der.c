@@ -66,8 +66,8 @@ static bool read_indefinite(struct bytes *view, struct bytes *content)
             depth++;
         } else if (header.tag == 0 && header.content_len == 0) {
             depth--;
-            *content = bytes_of(
-                start, (size_t)(rest.data - start) - header.header_len);
+            *content = bytes_of(start, (size_t)(rest.data - start) -
+                                           header.header_len);
         } else {
             if (header.content_len > rest.len) return false;
             (void)bytes_skip(&rest, (size_t)header.content_len);

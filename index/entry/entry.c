@@ -3,7 +3,6 @@
 #include "index/entry/entry.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "index/entry/cert_walk.h"
 #include "index/entry/log_form.h"
@@ -26,8 +25,7 @@ static void understand_cert(struct entry *entry)
     struct err err;
 
     if (!cert_parse(cert, entry->leaf.certificate,
-                    is_precert ? CERT_FORM_TBS : CERT_FORM_CERTIFICATE,
-                    &err)) {
+                    is_precert ? CERT_FORM_TBS : CERT_FORM_CERTIFICATE, &err)) {
         set_unparsed(entry, "", err.text);
     } else if (!cert->is_whole) {
         set_unparsed(entry, "certificate: ", cert->reason);
@@ -68,10 +66,10 @@ static void understand_leaf(struct entry *entry)
                        "no MerkleTreeLeaf");
         return;
     }
-    if (leaf->has_leaf_index ? leaf->leaf_index != entry->bytes.index
-                             : leaf->extensions.len > 0 &&
-                                   !leaf_parse_extensions(&entry->leaf,
-                                                          leaf->extensions)) {
+    if (leaf->has_leaf_index
+            ? leaf->leaf_index != entry->bytes.index
+            : leaf->extensions.len > 0 &&
+                  !leaf_parse_extensions(&entry->leaf, leaf->extensions)) {
         entry->flags |= FLAG_WRONG_LEAF_INDEX;
     }
     understand_cert(entry);
@@ -118,8 +116,7 @@ static struct bytes middle_of(const struct cert *cert)
 {
     const uint8_t *start = cert->issuer.data + cert->issuer.len;
 
-    return bytes_of(start,
-                    (size_t)(cert->spki.data + cert->spki.len - start));
+    return bytes_of(start, (size_t)(cert->spki.data + cert->spki.len - start));
 }
 
 // A Precertificate Signing Certificate has its own name and key identifier in
@@ -134,45 +131,6 @@ static bool is_by_signing_certificate(const struct cert *leaf,
                        precert->signature_algorithm) &&
            bytes_equal(middle_of(leaf), middle_of(precert)) &&
            equal_extensions(leaf->extensions, precert->extensions);
-}
-
-static int compare_terms(const void *a, const void *b)
-{
-    const struct term *left = *(const struct term *const *)a;
-    const struct term *right = *(const struct term *const *)b;
-
-    if (left->kind != right->kind) return left->kind < right->kind ? -1 : 1;
-    return bytes_compare(left->value, right->value);
-}
-
-// Adds the terms of `more` that the list lacks.
-static bool add_lacking(struct term_list *list, const struct term_list *more,
-                        struct arena *arena)
-{
-    const struct term **sorted;
-    struct term *terms;
-    size_t num = list->num_terms;
-
-    if (more->num_terms == 0) return true;
-    sorted = arena_zalloc(arena, num + 1, sizeof *sorted);
-    terms = arena_zalloc(arena, num + more->num_terms, sizeof *terms);
-    if (sorted == NULL || terms == NULL) return false;
-    for (size_t i = 0; i < num; i++) {
-        sorted[i] = &list->terms[i];
-        terms[i] = list->terms[i];
-    }
-    qsort(sorted, num, sizeof *sorted, compare_terms);
-    for (size_t i = 0; i < more->num_terms; i++) {
-        const struct term *term = &more->terms[i];
-
-        if (bsearch(&term, sorted, list->num_terms, sizeof *sorted,
-                    compare_terms) == NULL) {
-            terms[num++] = *term;
-        }
-    }
-    list->terms = terms;
-    list->num_terms = num;
-    return true;
 }
 
 // Compares the precertificate that was served with the leaf.  False: no memory.
@@ -195,7 +153,7 @@ static bool understand_precert(struct entry *entry, struct arena *arena)
         entry->flags |= FLAG_PRECERT_MISMATCH;
     }
     return names_derive(&names, &precert, VIA_UNAUTHENTICATED, arena) &&
-           add_lacking(&entry->names, &names, arena);
+           names_join(&entry->names, &names, arena);
 }
 
 bool entry_understand(struct entry *entry, const struct entry_bytes *bytes,
@@ -223,8 +181,7 @@ static bool take_timestamped_entry(struct bytes *tile, uint64_t *kind,
     }
     if (*kind != LEAF_X509 && *kind != LEAF_PRECERT) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "tile: entry type %u has no known end",
-                       (unsigned)*kind);
+                       "tile: entry type %u has no known end", (unsigned)*kind);
     }
     if (*kind == LEAF_PRECERT && !bytes_skip(&rest, SHA256_LEN)) {
         return err_set(err, ERR_MALFORMED, "tile: issuer_key_hash truncated");

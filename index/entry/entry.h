@@ -22,15 +22,15 @@ struct entry_bytes {
                           // where there is none.  Not authenticated.
     const struct sha256_hash *chain; // fingerprints, issuer of the leaf first
     size_t num_chain;                // Not authenticated.
-    bool extra_unreadable; // extra_data is no chain: kept in `extra`
-    struct bytes extra;    // then the bytes as they came, else empty
+    bool extra_unreadable;           // extra_data is no chain: kept in `extra`
+    struct bytes extra;              // then the bytes as they came, else empty
 };
 
 struct entry {
     struct entry_bytes bytes;
     struct sha256_hash leaf_hash;
     struct leaf leaf;
-    struct cert cert; // of the leaf: Certificate or TBSCertificate
+    struct cert cert;       // of the leaf: Certificate or TBSCertificate
     struct term_list names; // authenticated terms, then those of `precert`
                             // alone marked VIA_UNAUTHENTICATED
     struct sha256_hash certificate_sha256; // x509: the certificate; precert:
@@ -53,9 +53,8 @@ MUST_USE bool entry_understand(struct entry *entry,
 
 // entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
 // and rebuilds its MerkleTreeLeaf in the arena.
-MUST_USE bool entry_parse_tile_leaf(struct entry_bytes *out,
-                                    struct bytes *tile, struct arena *arena,
-                                    struct err *err);
+MUST_USE bool entry_parse_tile_leaf(struct entry_bytes *out, struct bytes *tile,
+                                    struct arena *arena, struct err *err);
 
 // entry_parse_extra reads the extra_data of a get-entries answer for a leaf of
 // this type (RFC 6962 section 4.6): the precertificate, the chain's

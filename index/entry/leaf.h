@@ -15,7 +15,7 @@ enum leaf_type { LEAF_X509 = 0, LEAF_PRECERT = 1, LEAF_UNKNOWN = 0xffff };
 
 struct leaf {
     uint64_t timestamp_ms;
-    enum leaf_type type; // LEAF_UNKNOWN: only timestamp_ms is meant
+    enum leaf_type type;          // LEAF_UNKNOWN: only timestamp_ms is meant
     struct bytes issuer_key_hash; // 32 bytes for a precertificate, else empty
     struct bytes certificate;     // X509: Certificate; precert: TBSCertificate
     struct bytes extensions;      // CtExtensions without their length

@@ -57,8 +57,7 @@ static bool lay_out(struct layout *layout, struct bytes tbs)
         layout->wrapper = part;
         layout->after = view;
         layout->behind_list = part.content;
-        return der_read(&layout->behind_list, &layout->list) &&
-               measure(layout);
+        return der_read(&layout->behind_list, &layout->list) && measure(layout);
     }
     return true;
 }
@@ -89,8 +88,8 @@ static size_t header_len(size_t content_len)
     return der_put_header(header, 0, content_len);
 }
 
-static bool visit_header(uint8_t tag, size_t content_len,
-                         log_form_piece *visit, void *context)
+static bool visit_header(uint8_t tag, size_t content_len, log_form_piece *visit,
+                         void *context)
 {
     uint8_t header[DER_HEADER_MAX];
     size_t len = der_put_header(header, tag, content_len);
@@ -102,8 +101,8 @@ static bool visit_rewritten(const struct layout *layout, log_form_piece *visit,
                             void *context)
 {
     size_t list_len = layout->list.content.len - layout->removed_len;
-    size_t wrapper_len = header_len(list_len) + list_len +
-                         layout->behind_list.len;
+    size_t wrapper_len =
+        header_len(list_len) + list_len + layout->behind_list.len;
     bool has_wrapper = list_len > 0 || layout->behind_list.len > 0;
     size_t tbs_len = layout->before.len + layout->after.len;
 

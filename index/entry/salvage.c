@@ -96,10 +96,9 @@ static void take_common_name(struct salvage *salvage)
         salvage->at += header.header_len;
     }
     if (header.content_len > COMMON_NAME_MAX) return;
-    name_walk_visit(salvage->walk, CERT_NAME_CN,
-                    (uint8_t)der_number(header.tag), true,
-                    bytes_of(salvage->data + salvage->at,
-                             (size_t)header.content_len));
+    name_walk_visit(
+        salvage->walk, CERT_NAME_CN, (uint8_t)der_number(header.tag), true,
+        bytes_of(salvage->data + salvage->at, (size_t)header.content_len));
     salvage->at += (size_t)header.content_len;
 }
 
