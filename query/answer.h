@@ -40,9 +40,10 @@ enum { ANSWER_SORTED_MAX = 100000 };
 struct sighting {
     uint64_t id;
     const struct index_log *log; // of the snapshot
-    struct entry_facts facts;
-    struct entry entry;
-    bool has_bytes; // the certificate's bytes are kept
+    struct entry_facts facts;    // index and timestamp: from here
+    const struct entry *entry; // may be shared with other sightings of the same
+                               // certificate
+    bool has_bytes;            // the certificate's bytes are kept
 };
 
 // A name of an issuance that the question asked for, and one way it matched.

@@ -128,6 +128,11 @@ struct question_range {
     struct bytes first, end;
     uint32_t via_only; // 0, or a match needs one of these bits
     uint32_t via_more; // or-ed into a match: VIA_WILDCARD, VIA_IRREGULAR
+    // Of a subtree whose name is so long that its range also holds others'
+    // keys (keys_subtree): that name; an entry must then be asked for its
+    // names.  Else empty.
+    struct bytes below;
+    bool below_self; // the name itself is meant too
 };
 
 struct question {
@@ -156,6 +161,11 @@ bool question_is_range(const struct question *question);
 // question_find_range finds the range that holds a key; NULL when none does.
 const struct question_range *
 question_find_range(const struct question *question, struct bytes key);
+
+// question_match tells whether a term of an entry is asked for (`key` is its
+// key), and how it matched: via_only and the filter `via` hold too.
+bool question_match(const struct question *question, const struct term *term,
+                    struct bytes key, uint32_t *via);
 
 // question_field_word names one bit of enum question_field; NULL when none.
 const char *question_field_word(uint32_t bit);

@@ -1,0 +1,1020 @@
+// question.c - see question.h.
+
+#include "query/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "index/base/text.h"
+#include "index/store/keys.h"
+
+enum {
+    SHOWN_LEN_MAX = 64,      // of a value that an error sentence quotes
+    COVERED_NAME_MAX = 1024, // one key per parent is asked for: no host's name
+                             // comes near
+    LIST_FIRST = 4,
+};
+
+// ------------------------------------------------------------- filters
+
+// A filter as the parameters of a URL call it.
+enum filter {
+    FILTER_SUBDOMAINS,
+    FILTER_COVERING,
+    FILTER_SINCE,
+    FILTER_UNTIL,
+    FILTER_VALID_AT,
+    FILTER_UNEXPIRED,
+    FILTER_SEEN_SINCE,
+    FILTER_ISSUER,
+    FILTER_NOT_ISSUER,
+    FILTER_ISSUER_KEY,
+    FILTER_NOT_ISSUER_KEY,
+    FILTER_VIA,
+    FILTER_LOG,
+    FILTER_TYPE,
+    FILTER_LIMIT,
+    FILTER_AFTER,
+    FILTER_ORDER,
+    FILTER_FIELDS,
+};
+
+static const struct {
+    const char *name;
+    bool repeats;
+} filter_table[] = {
+    [FILTER_SUBDOMAINS] = {"subdomains", false},
+    [FILTER_COVERING] = {"covering", false},
+    [FILTER_SINCE] = {"since", false},
+    [FILTER_UNTIL] = {"until", false},
+    [FILTER_VALID_AT] = {"valid_at", false},
+    [FILTER_UNEXPIRED] = {"unexpired", false},
+    [FILTER_SEEN_SINCE] = {"seen_since", false},
+    [FILTER_ISSUER] = {"issuer", true},
+    [FILTER_NOT_ISSUER] = {"not_issuer", true},
+    [FILTER_ISSUER_KEY] = {"issuer_key", true},
+    [FILTER_NOT_ISSUER_KEY] = {"not_issuer_key", true},
+    [FILTER_VIA] = {"via", true},
+    [FILTER_LOG] = {"log", true},
+    [FILTER_TYPE] = {"type", false},
+    [FILTER_LIMIT] = {"limit", false},
+    [FILTER_AFTER] = {"after", false},
+    [FILTER_ORDER] = {"order", false},
+    [FILTER_FIELDS] = {"fields", false},
+};
+
+static const char *const field_words[] = {
+    "id",           "tbs_sha256",   "serial",
+    "not_before",   "not_after",    "issuer",
+    "subject",      "common_names", "dns_names",
+    "ip_addresses", "other_names",  "matched",
+    "key",          "spki_sha256",  "signature_algorithm",
+    "is_ca",        "eku",          "policies",
+    "crl_urls",     "ocsp_urls",    "scts",
+    "revocation",   "trust",        "flags",
+    "certificates",
+};
+
+_Static_assert((1u << COUNT_OF(field_words)) - 1 == FIELDS_ALL,
+               "a word for every field");
+
+const char *question_field_word(uint32_t bit)
+{
+    for (size_t i = 0; i < COUNT_OF(field_words); i++) {
+        if (bit == UINT32_C(1) << i) return field_words[i];
+    }
+    return NULL;
+}
+
+// A filter's name as the user wrote it: not_issuer or --not-issuer.
+struct shown_name {
+    char text[32];
+};
+
+static struct shown_name show_name(const struct filters *filters,
+                                   const char *name)
+{
+    struct shown_name out;
+
+    (void)snprintf(out.text, sizeof out.text, "%s%s",
+                   filters->as_options ? "--" : "", name);
+    for (char *c = out.text + 1; filters->as_options && *c != '\0'; c++) {
+        if (*c == '_') *c = '-';
+    }
+    return out;
+}
+
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "a question: no memory left for it");
+}
+
+// What a filter's value ought to have been.
+static bool refuse(const struct filters *filters, enum filter filter,
+                   struct bytes value, const char *wanted, struct err *err)
+{
+    char quoted[SHOWN_LEN_MAX];
+
+    return err_set(err, ERR_USAGE, "%s: '%s' is no %s",
+                   show_name(filters, filter_table[filter].name).text,
+                   text_escape(quoted, sizeof quoted, value), wanted);
+}
+
+// list_grow makes room for one more of `num` elements; NULL: no memory.
+static void *list_grow(void *list, size_t num, size_t size, struct arena *arena)
+{
+    size_t room = LIST_FIRST;
+    void *grown;
+
+    while (room < num) {
+        room *= 2;
+    }
+    if (num != 0 && num != room) return list;
+    room = num == 0 ? LIST_FIRST : 2 * room;
+    grown = arena_zalloc(arena, room, size);
+    if (grown != NULL && num > 0) memcpy(grown, list, num * size);
+    return grown;
+}
+
+static bool text_list_add(struct text_list *list, struct bytes text,
+                          struct arena *arena, struct err *err)
+{
+    struct bytes *texts =
+        list_grow(list->texts, list->num, sizeof *texts, arena);
+
+    if (texts == NULL) return no_memory(err);
+    list->texts = texts;
+    list->texts[list->num++] = text;
+    return true;
+}
+
+static bool set_issuer(struct filters *filters, enum filter filter,
+                       struct bytes value, struct arena *arena, struct err *err)
+{
+    struct text_list *list =
+        filter == FILTER_ISSUER ? &filters->issuers : &filters->not_issuers;
+
+    if (value.len == 0) {
+        return refuse(filters, filter, value, "issuer's name", err);
+    }
+    return text_list_add(list, value, arena, err);
+}
+
+static bool set_issuer_key(struct filters *filters, enum filter filter,
+                           struct bytes value, struct arena *arena,
+                           struct err *err)
+{
+    struct hash_list *list = filter == FILTER_ISSUER_KEY
+                                 ? &filters->issuer_keys
+                                 : &filters->not_issuer_keys;
+    struct sha256_hash hash;
+    struct sha256_hash *hashes;
+
+    if (!text_parse_hex(hash.bytes, sizeof hash.bytes, value)) {
+        return refuse(filters, filter, value, "SHA-256 of a key: 64 hex digits",
+                      err);
+    }
+    hashes = list_grow(list->hashes, list->num, sizeof *hashes, arena);
+    if (hashes == NULL) return no_memory(err);
+    list->hashes = hashes;
+    list->hashes[list->num++] = hash;
+    return true;
+}
+
+static bool set_via(struct filters *filters, struct bytes value,
+                    struct err *err)
+{
+    for (uint32_t bit = 1; bit != 0; bit <<= 1) {
+        const char *word = names_via_word(bit);
+
+        if (word != NULL && bytes_equal_text(value, word)) {
+            filters->via |= bit;
+            return true;
+        }
+    }
+    return refuse(filters, FILTER_VIA, value, "kind of match", err);
+}
+
+static bool set_flag(struct filters *filters, enum filter filter,
+                     struct bytes value, bool *flag, struct err *err)
+{
+    if (!bytes_equal_text(value, "1") && !bytes_equal_text(value, "0")) {
+        return refuse(filters, filter, value, "flag: 1 or 0", err);
+    }
+    *flag = value.data[0] == '1';
+    return true;
+}
+
+static bool set_scope(struct filters *filters, enum filter filter,
+                      struct bytes value, struct err *err)
+{
+    enum question_scope scope =
+        filter == FILTER_SUBDOMAINS ? SCOPE_SUBDOMAINS : SCOPE_COVERING;
+    bool on;
+
+    if (!set_flag(filters, filter, value, &on, err)) return false;
+    if (!on) return true;
+    if (filters->scope != SCOPE_EXACT) {
+        return err_set(err, ERR_USAGE, "%s cannot be together with %s",
+                       show_name(filters, "subdomains").text,
+                       show_name(filters, "covering").text);
+    }
+    filters->scope = scope;
+    return true;
+}
+
+static bool set_time(struct filters *filters, enum filter filter,
+                     struct bytes value, bool *has, int64_t *seconds,
+                     struct err *err)
+{
+    if (!text_parse_time(seconds, value)) {
+        return refuse(filters, filter, value, "time: RFC 3339 or a date", err);
+    }
+    *has = true;
+    return true;
+}
+
+static bool set_type(struct filters *filters, struct bytes value,
+                     struct err *err)
+{
+    if (bytes_equal_text(value, "precert")) {
+        filters->type = TYPE_PRECERT;
+    } else if (bytes_equal_text(value, "final")) {
+        filters->type = TYPE_FINAL;
+    } else {
+        return refuse(filters, FILTER_TYPE, value, "type: precert or final",
+                      err);
+    }
+    return true;
+}
+
+static bool set_order(struct filters *filters, struct bytes value,
+                      struct err *err)
+{
+    if (bytes_equal_text(value, "not-before")) {
+        filters->order = ORDER_NOT_BEFORE;
+    } else if (bytes_equal_text(value, "found")) {
+        filters->order = ORDER_FOUND;
+    } else if (bytes_equal_text(value, "key")) {
+        filters->order = ORDER_KEY;
+    } else {
+        return refuse(filters, FILTER_ORDER, value,
+                      "order: not-before, found or key", err);
+    }
+    return true;
+}
+
+static bool set_limit(struct filters *filters, struct bytes value,
+                      struct err *err)
+{
+    if (!text_parse_uint(&filters->limit, value) || filters->limit == 0) {
+        return refuse(filters, FILTER_LIMIT, value,
+                      "limit: a number from 1 upwards", err);
+    }
+    return true;
+}
+
+static bool set_after(struct filters *filters, struct bytes value)
+{
+    filters->has_after = true;
+    filters->after = value;
+    return true;
+}
+
+static bool set_log(struct filters *filters, struct bytes value,
+                    struct arena *arena, struct err *err)
+{
+    if (value.len == 0) {
+        return refuse(filters, FILTER_LOG, value, "log's name or id", err);
+    }
+    return text_list_add(&filters->logs, value, arena, err);
+}
+
+// Takes the first of a comma-separated list.
+static struct bytes take_item(struct bytes *list)
+{
+    size_t len = 0;
+    struct bytes item;
+
+    while (len < list->len && list->data[len] != ',') {
+        len++;
+    }
+    item = bytes_of(list->data, len);
+    (void)bytes_skip(list, len < list->len ? len + 1 : len);
+    return item;
+}
+
+static bool set_fields(struct filters *filters, struct bytes value,
+                       struct err *err)
+{
+    do {
+        struct bytes word = take_item(&value);
+        uint32_t bit = 0;
+
+        for (size_t i = 0; i < COUNT_OF(field_words); i++) {
+            if (bytes_equal_text(word, field_words[i])) bit = 1u << i;
+        }
+        if (bit == 0) {
+            return refuse(filters, FILTER_FIELDS, word, "member of an issuance",
+                          err);
+        }
+        filters->fields |= bit;
+    } while (value.len > 0);
+    return true;
+}
+
+static bool set_value(struct filters *filters, enum filter filter,
+                      struct bytes value, struct arena *arena, struct err *err)
+{
+    switch (filter) {
+    case FILTER_SUBDOMAINS:
+    case FILTER_COVERING:
+        return set_scope(filters, filter, value, err);
+    case FILTER_SINCE:
+        return set_time(filters, filter, value, &filters->has_since,
+                        &filters->since, err);
+    case FILTER_UNTIL:
+        return set_time(filters, filter, value, &filters->has_until,
+                        &filters->until, err);
+    case FILTER_VALID_AT:
+        return set_time(filters, filter, value, &filters->has_valid_at,
+                        &filters->valid_at, err);
+    case FILTER_SEEN_SINCE:
+        return set_time(filters, filter, value, &filters->has_seen_since,
+                        &filters->seen_since, err);
+    case FILTER_UNEXPIRED:
+        return set_flag(filters, filter, value, &filters->unexpired, err);
+    case FILTER_ISSUER:
+    case FILTER_NOT_ISSUER:
+        return set_issuer(filters, filter, value, arena, err);
+    case FILTER_ISSUER_KEY:
+    case FILTER_NOT_ISSUER_KEY:
+        return set_issuer_key(filters, filter, value, arena, err);
+    case FILTER_VIA:
+        return set_via(filters, value, err);
+    case FILTER_LOG:
+        return set_log(filters, value, arena, err);
+    case FILTER_TYPE:
+        return set_type(filters, value, err);
+    case FILTER_LIMIT:
+        return set_limit(filters, value, err);
+    case FILTER_AFTER:
+        return set_after(filters, value);
+    case FILTER_ORDER:
+        return set_order(filters, value, err);
+    case FILTER_FIELDS:
+        return set_fields(filters, value, err);
+    }
+    return false;
+}
+
+bool filters_set(struct filters *filters, struct bytes name, struct bytes value,
+                 struct arena *arena, struct err *err)
+{
+    char quoted[SHOWN_LEN_MAX];
+
+    for (size_t i = 0; i < COUNT_OF(filter_table); i++) {
+        uint32_t bit = UINT32_C(1) << i;
+
+        if (!bytes_equal_text(name, filter_table[i].name)) continue;
+        if ((filters->given & bit) != 0 && !filter_table[i].repeats) {
+            return err_set(err, ERR_USAGE, "%s: given twice",
+                           show_name(filters, filter_table[i].name).text);
+        }
+        filters->given |= bit;
+        return set_value(filters, (enum filter)i, value, arena, err);
+    }
+    return err_set(err, ERR_USAGE, "%s: no such parameter",
+                   text_escape(quoted, sizeof quoted, name));
+}
+
+bool filters_check(const struct filters *filters, struct err *err)
+{
+    bool paged = filters->limit != 0 || filters->has_after;
+
+    if (paged && filters->order == ORDER_NOT_BEFORE) {
+        return err_set(
+            err, ERR_USAGE, "%s: not-before cannot be together with %s",
+            show_name(filters, "order").text,
+            show_name(filters, filters->limit != 0 ? "limit" : "after").text);
+    }
+    return true;
+}
+
+// Decodes one name or value of a query string.
+static bool percent_decode(struct bytes *out, struct bytes text,
+                           struct bytes name, struct arena *arena,
+                           struct err *err)
+{
+    uint8_t *decoded = arena_alloc(arena, text.len + 1);
+    char quoted[8], shown[SHOWN_LEN_MAX];
+    size_t len = 0;
+
+    if (decoded == NULL) return no_memory(err);
+    while (text.len > 0) {
+        uint8_t byte = text.data[0] == '+' ? ' ' : text.data[0];
+        size_t taken = 1;
+
+        if (byte == '%') {
+            taken = 3;
+            if (text.len < 3 ||
+                !text_parse_hex(&byte, 1, bytes_of(text.data + 1, 2))) {
+                struct bytes bad =
+                    bytes_of(text.data, text.len < 3 ? text.len : 3);
+
+                return err_set(err, ERR_USAGE,
+                               "%s: '%s' is no escape; a %% is written %%25",
+                               text_escape(shown, sizeof shown, name),
+                               text_escape(quoted, sizeof quoted, bad));
+            }
+        }
+        decoded[len++] = byte;
+        (void)bytes_skip(&text, taken);
+    }
+    *out = bytes_of(decoded, len);
+    return true;
+}
+
+bool filters_next_parameter(struct bytes *query_string, struct bytes *name,
+                            struct bytes *value, bool *found,
+                            struct arena *arena, struct err *err)
+{
+    size_t len = 0, name_len = 0;
+    struct bytes raw, raw_name;
+
+    *found = false;
+    while (query_string->len > 0 && query_string->data[0] == '&') {
+        (void)bytes_skip(query_string, 1);
+    }
+    if (query_string->len == 0) return true;
+    while (len < query_string->len && query_string->data[len] != '&') {
+        len++;
+    }
+    raw = bytes_of(query_string->data, len);
+    (void)bytes_skip(query_string, len);
+    while (name_len < raw.len && raw.data[name_len] != '=') {
+        name_len++;
+    }
+    raw_name = bytes_of(raw.data, name_len);
+    (void)bytes_skip(&raw, name_len < raw.len ? name_len + 1 : name_len);
+    if (!percent_decode(name, raw_name, raw_name, arena, err) ||
+        !percent_decode(value, raw, raw_name, arena, err)) {
+        return false;
+    }
+    *found = true;
+    return true;
+}
+
+bool filters_from_query(struct filters *filters, struct bytes *what,
+                        struct bytes query_string, struct arena *arena,
+                        struct err *err)
+{
+    *what = (struct bytes){0};
+    for (;;) {
+        struct bytes name, value;
+        bool found;
+
+        if (!filters_next_parameter(&query_string, &name, &value, &found, arena,
+                                    err)) {
+            return false;
+        }
+        if (!found) return filters_check(filters, err);
+        if (!bytes_equal_text(name, "q")) {
+            if (!filters_set(filters, name, value, arena, err)) return false;
+        } else if (what->data != NULL) {
+            return err_set(err, ERR_USAGE, "q: given twice");
+        } else {
+            *what = value;
+        }
+    }
+}
+
+// ------------------------------------------------------------- questions
+
+// What question_parse works with.
+struct parser {
+    struct question *question;
+    const struct filters *filters;
+    const char *label;
+    struct bytes what;
+    struct arena *arena;
+    struct err *err;
+};
+
+static bool refuse_what(const struct parser *parser, const char *wanted)
+{
+    char quoted[SHOWN_LEN_MAX];
+
+    return err_set(parser->err, ERR_USAGE, "%s: '%s' is no %s", parser->label,
+                   text_escape(quoted, sizeof quoted, parser->what), wanted);
+}
+
+// Copies a buffer's content into the arena and empties it.
+static bool keep_buffer(const struct parser *parser, struct buffer *buffer,
+                        struct bytes *out)
+{
+    bool ok = buffer_ok(buffer) &&
+              arena_copy(parser->arena, buffer_bytes(buffer), out);
+
+    buffer_cleanup(buffer);
+    return ok || no_memory(parser->err);
+}
+
+static bool add_range(const struct parser *parser,
+                      const struct question_range *range)
+{
+    struct question *question = parser->question;
+    struct question_range *ranges = list_grow(
+        question->ranges, question->num_ranges, sizeof *ranges, parser->arena);
+
+    if (ranges == NULL) return no_memory(parser->err);
+    question->ranges = ranges;
+    question->ranges[question->num_ranges++] = *range;
+    return true;
+}
+
+// The postings of one key.  Nothing lies between a key with its ids behind it
+// and the key that 01 is appended to (keys.h).
+static bool add_exact(const struct parser *parser, enum term_kind kind,
+                      struct bytes value, uint32_t via_only, uint32_t via_more)
+{
+    struct question_range range = {.kind = kind,
+                                   .exact = true,
+                                   .via_only = via_only,
+                                   .via_more = via_more};
+    struct buffer key = {0};
+    struct bytes both;
+
+    keys_append(&key, kind, value);
+    buffer_append_byte(&key, 0x01);
+    if (!keep_buffer(parser, &key, &both)) return false;
+    range.first = bytes_of(both.data, both.len - 1);
+    range.end = both;
+    return add_range(parser, &range);
+}
+
+static bool add_subtree(const struct parser *parser, struct bytes name)
+{
+    struct question_range range = {.kind = TERM_DNS, .below_self = true};
+    struct buffer first = {0}, end = {0};
+    bool alone, kept;
+
+    if (bytes_starts_with(name, bytes_from_text("*.")) && name.len > 2) {
+        range.below_self = false;
+        (void)bytes_skip(&name, 2);
+    }
+    alone = keys_subtree(&first, &end, name, range.below_self);
+    if (!alone) range.below = name;
+    kept = keep_buffer(parser, &first, &range.first);
+    if (!keep_buffer(parser, &end, &range.end) || !kept) {
+        return no_memory(parser->err);
+    }
+    return add_range(parser, &range);
+}
+
+// The name's parent: what stands right of its first dot; empty at the end.
+static struct bytes parent_of(struct bytes name)
+{
+    while (name.len > 0 && name.data[0] != '.') {
+        (void)bytes_skip(&name, 1);
+    }
+    (void)bytes_skip(&name, 1);
+    return name;
+}
+
+// Every name that some client takes for this one: itself, the wildcard one
+// label up, and what irregular wildcards stand under any of its parents.
+static bool add_covering(const struct parser *parser, struct bytes name)
+{
+    bool is_wildcard = bytes_starts_with(name, bytes_from_text("*."));
+    struct bytes parent = parent_of(name);
+
+    if (name.len > COVERED_NAME_MAX) {
+        return err_set(parser->err, ERR_USAGE,
+                       "%s: a name of %zu bytes is no host's",
+                       show_name(parser->filters, "covering").text, name.len);
+    }
+    if (!add_exact(parser, TERM_DNS, name, 0, 0)) return false;
+    if (!is_wildcard && parent.len > 0) {
+        struct buffer text = {0};
+        struct bytes wildcard;
+
+        buffer_append_text(&text, "*.");
+        buffer_append(&text, parent);
+        if (!keep_buffer(parser, &text, &wildcard) ||
+            !add_exact(parser, TERM_DNS, wildcard, 0, VIA_WILDCARD)) {
+            return false;
+        }
+    }
+    for (;; parent = parent_of(parent)) {
+        if (!add_exact(parser, TERM_IRREGULAR, parent, 0, VIA_IRREGULAR)) {
+            return false;
+        }
+        if (parent.len == 0) return true;
+    }
+}
+
+static bool refuse_scope(const struct parser *parser)
+{
+    enum question_scope scope = parser->filters->scope;
+    char quoted[SHOWN_LEN_MAX];
+
+    if (scope == SCOPE_EXACT) return true;
+    return err_set(parser->err, ERR_USAGE, "%s: '%s' is no name",
+                   show_name(parser->filters, scope == SCOPE_SUBDOMAINS
+                                                  ? "subdomains"
+                                                  : "covering")
+                       .text,
+                   text_escape(quoted, sizeof quoted, parser->what));
+}
+
+static bool unescape(const struct parser *parser, struct bytes text,
+                     struct bytes *out)
+{
+    struct buffer plain = {0};
+
+    if (!text_unescape(&plain, text)) {
+        buffer_cleanup(&plain);
+        return refuse_what(parser, "escaped form: a backslash is written \\\\,"
+                                   " a byte \\xHH");
+    }
+    return keep_buffer(parser, &plain, out);
+}
+
+static bool parse_name(const struct parser *parser)
+{
+    enum question_scope scope = parser->filters->scope;
+    struct term_list list;
+    struct bytes text;
+    bool is_name = false;
+
+    if (!unescape(parser, parser->what, &text)) return false;
+    if (!names_from_text(&list, text, parser->arena, parser->err)) {
+        return err_wrap(parser->err, "%s", parser->label);
+    }
+    for (size_t i = 0; i < list.num_terms; i++) {
+        const struct term *term = &list.terms[i];
+        bool ok;
+
+        if (term->kind == TERM_DNS) is_name = true;
+        if (term->kind != TERM_DNS || scope == SCOPE_EXACT) {
+            ok = add_exact(parser, term->kind, term->value, 0, 0);
+        } else if (scope == SCOPE_SUBDOMAINS) {
+            ok = add_subtree(parser, term->value);
+        } else {
+            ok = add_covering(parser, term->value);
+        }
+        if (!ok) return false;
+    }
+    parser->question->kind = is_name ? QUESTION_NAME : QUESTION_ADDRESS;
+    if (!is_name && scope == SCOPE_SUBDOMAINS) return refuse_scope(parser);
+    return true;
+}
+
+static bool parse_prefix(const struct parser *parser, uint8_t octets[16],
+                         size_t len, struct bytes address, struct bytes length)
+{
+    struct question_range range = {.kind = len == 4 ? TERM_IPV4 : TERM_IPV6};
+    bool is_mapped = len == 4 && memchr(address.data, ':', address.len);
+    struct buffer first = {0}, end = {0};
+    uint64_t bits;
+    bool kept;
+
+    if (!text_parse_uint(&bits, length) ||
+        bits > (len == 4 && !is_mapped ? 32 : 128)) {
+        return refuse_what(parser, "prefix: its length is wrong");
+    }
+    if (!refuse_scope(parser)) return false;
+    if (is_mapped && bits >= 96) {
+        bits -= 96;
+    } else if (is_mapped) {
+        // Shorter than the mapping itself: as ::/0, it holds no IPv4.
+        memmove(octets + 12, octets, 4);
+        memset(octets, 0, 10);
+        memset(octets + 10, 0xff, 2);
+        range.kind = TERM_IPV6;
+        len = 16;
+    }
+    parser->question->kind = QUESTION_PREFIX;
+    keys_prefix(&first, &end, bytes_of(octets, len), (unsigned)bits);
+    kept = keep_buffer(parser, &first, &range.first);
+    if (!keep_buffer(parser, &end, &range.end) || !kept) {
+        return no_memory(parser->err);
+    }
+    return add_range(parser, &range);
+}
+
+// Tells whether WHAT is an address followed by a slash, and then reads it.
+static bool try_prefix(const struct parser *parser, bool *is_prefix)
+{
+    struct bytes what = parser->what;
+    uint8_t octets[16] = {0};
+    size_t len, slash = 0;
+
+    *is_prefix = false;
+    while (slash < what.len && what.data[slash] != '/') {
+        slash++;
+    }
+    if (slash == what.len ||
+        !names_parse_ip(bytes_of(what.data, slash), octets, &len)) {
+        return true;
+    }
+    *is_prefix = true;
+    return parse_prefix(parser, octets, len, bytes_of(what.data, slash),
+                        bytes_of(what.data + slash + 1, what.len - slash - 1));
+}
+
+static bool parse_hash(const struct parser *parser, enum term_kind kind,
+                       struct bytes hex)
+{
+    uint8_t hash[SHA256_LEN];
+
+    if (!text_parse_hex(hash, sizeof hash, hex)) {
+        return refuse_what(parser, "SHA-256: 64 hex digits");
+    }
+    return add_exact(parser, kind, bytes_of(hash, sizeof hash), 0, 0);
+}
+
+// Reads hex digits, colons between them left out; an odd number of digits has
+// its leading zero left out.
+static bool parse_octets(const struct parser *parser, struct bytes hex,
+                         struct bytes *octets)
+{
+    uint8_t *digits = arena_alloc(parser->arena, hex.len + 1);
+    uint8_t *out = arena_alloc(parser->arena, hex.len / 2 + 1);
+    size_t len = 1;
+
+    if (digits == NULL || out == NULL) return no_memory(parser->err);
+    digits[0] = '0';
+    for (size_t i = 0; i < hex.len; i++) {
+        if (hex.data[i] != ':') digits[len++] = hex.data[i];
+    }
+    *octets = bytes_of(out, len / 2);
+    if (len == 1 || !text_parse_hex(out, len / 2,
+                                    bytes_of(digits + len % 2, len / 2 * 2))) {
+        return refuse_what(parser, "row of hex digits");
+    }
+    return true;
+}
+
+static bool parse_serial(const struct parser *parser, enum term_kind kind,
+                         struct bytes hex)
+{
+    struct bytes octets;
+
+    if (!parse_octets(parser, hex, &octets)) return false;
+    while (octets.len > 0 && octets.data[0] == 0) {
+        (void)bytes_skip(&octets, 1);
+    }
+    return add_exact(parser, kind, octets, 0, 0);
+}
+
+static bool parse_ip_octets(const struct parser *parser, enum term_kind kind,
+                            struct bytes hex)
+{
+    struct bytes octets;
+
+    if (!parse_octets(parser, hex, &octets)) return false;
+    if (octets.len == 4 || octets.len == 16) {
+        return refuse_what(parser, "odd iPAddress: ask for the address");
+    }
+    parser->question->kind = QUESTION_OCTETS;
+    return add_exact(parser, kind, octets, 0, 0);
+}
+
+// A common name, also one that is a host: found among the names, by its via.
+static bool parse_cn(const struct parser *parser, enum term_kind kind,
+                     struct bytes escaped)
+{
+    struct term_list list = {0};
+    struct bytes text;
+    struct err ignored;
+
+    if (!unescape(parser, escaped, &text)) return false;
+    if (names_cn_text(text).len == 0) {
+        return refuse_what(parser, "common name");
+    }
+    parser->question->kind = QUESTION_CN;
+    if (!add_exact(parser, kind, names_cn_text(text), 0, 0)) return false;
+    if (!names_from_text(&list, text, parser->arena, &ignored)) {
+        return ignored.code != ERR_MEMORY || no_memory(parser->err);
+    }
+    for (size_t i = 0; i < list.num_terms; i++) {
+        if (!add_exact(parser, list.terms[i].kind, list.terms[i].value, VIA_CN,
+                       0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct {
+    const char *prefix;
+    enum term_kind kind;
+    bool (*parse)(const struct parser *parser, enum term_kind kind,
+                  struct bytes text);
+} forms[] = {
+    {"sha256:", TERM_CERT_SHA256, parse_hash},
+    {"tbs:", TERM_TBS_SHA256, parse_hash},
+    {"spki:", TERM_SPKI_SHA256, parse_hash},
+    {"issuer:", TERM_ISSUER_KEY, parse_hash},
+    {"serial:", TERM_SERIAL, parse_serial},
+    {"cn:", TERM_CN_TEXT, parse_cn},
+    {"ip-octets:", TERM_IP_OCTETS, parse_ip_octets},
+};
+
+static bool parse_what(const struct parser *parser)
+{
+    bool is_prefix;
+
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        struct bytes rest = parser->what;
+
+        if (!bytes_starts_with(rest, bytes_from_text(forms[i].prefix))) {
+            continue;
+        }
+        (void)bytes_skip(&rest, strlen(forms[i].prefix));
+        parser->question->kind = QUESTION_HASH;
+        return refuse_scope(parser) &&
+               forms[i].parse(parser, forms[i].kind, rest);
+    }
+    if (!try_prefix(parser, &is_prefix)) return false;
+    return is_prefix || parse_name(parser);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+    const struct question_range *left = a, *right = b;
+
+    return bytes_compare(left->first, right->first);
+}
+
+// Sorts the ranges and drops what lies inside another: of two readings of a
+// name one may be below the other.
+static bool settle_ranges(const struct parser *parser)
+{
+    struct question *question = parser->question;
+    struct question_range *ranges = question->ranges;
+    size_t num = 1;
+
+    qsort(ranges, question->num_ranges, sizeof *ranges, compare_ranges);
+    for (size_t i = 1; i < question->num_ranges; i++) {
+        struct question_range *last = &ranges[num - 1];
+        bool apart =
+            last->end.len > 0 && bytes_compare(last->end, ranges[i].first) <= 0;
+
+        if (apart || last->below.len > 0) {
+            ranges[num++] = ranges[i];
+        }
+        if (!apart && last->below.len > 0 &&
+            !bytes_equal(last->below, ranges[i].below)) {
+            return refuse_what(parser, "name that is short enough for a "
+                                       "subtree");
+        }
+    }
+    question->num_ranges = num;
+    return true;
+}
+
+static void add_number(struct buffer *out, uint64_t number)
+{
+    buffer_append_uint(out, number, 8);
+}
+
+static void add_bytes(struct buffer *out, struct bytes bytes)
+{
+    add_number(out, bytes.len);
+    buffer_append(out, bytes);
+}
+
+static void add_texts(struct buffer *out, const struct text_list *list)
+{
+    add_number(out, list->num);
+    for (size_t i = 0; i < list->num; i++) {
+        add_bytes(out, list->texts[i]);
+    }
+}
+
+static void add_hashes(struct buffer *out, const struct hash_list *list)
+{
+    add_number(out, list->num);
+    for (size_t i = 0; i < list->num; i++) {
+        buffer_append(out, sha256_bytes(&list->hashes[i]));
+    }
+}
+
+static void add_time(struct buffer *out, bool has, int64_t seconds)
+{
+    buffer_append_byte(out, has);
+    add_number(out, has ? (uint64_t)seconds : 0);
+}
+
+// Everything that decides what is found and in which order.
+static bool fingerprint(const struct parser *parser)
+{
+    const struct filters *filters = parser->filters;
+    struct question *question = parser->question;
+    struct buffer all = {0};
+    bool ok;
+
+    for (size_t i = 0; i < question->num_ranges; i++) {
+        const struct question_range *range = &question->ranges[i];
+
+        add_bytes(&all, range->first);
+        add_bytes(&all, range->end);
+        add_bytes(&all, range->below);
+        add_number(&all, (uint64_t)range->via_only << 32 | range->via_more);
+    }
+    add_time(&all, filters->has_since, filters->since);
+    add_time(&all, filters->has_until, filters->until);
+    add_time(&all, filters->has_seen_since, filters->seen_since);
+    add_time(&all, filters->has_valid_at, filters->valid_at);
+    add_number(&all, filters->unexpired);
+    add_texts(&all, &filters->issuers);
+    add_texts(&all, &filters->not_issuers);
+    add_hashes(&all, &filters->issuer_keys);
+    add_hashes(&all, &filters->not_issuer_keys);
+    add_number(&all, filters->via);
+    add_texts(&all, &filters->logs);
+    add_number(&all, (uint64_t)filters->type);
+    add_number(&all, (uint64_t)filters->order);
+    ok = buffer_ok(&all);
+    if (ok) question->fingerprint = sha256(buffer_bytes(&all));
+    buffer_cleanup(&all);
+    return ok || no_memory(parser->err);
+}
+
+bool question_parse(struct question *question, const struct filters *filters,
+                    struct bytes what, const char *label, struct arena *arena,
+                    struct err *err)
+{
+    struct parser parser = {.question = question,
+                            .filters = filters,
+                            .label = label,
+                            .what = what,
+                            .arena = arena,
+                            .err = err};
+
+    *question = (struct question){.text = what, .filters = filters};
+    if (what.len == 0) {
+        return err_set(err, ERR_USAGE,
+                       "%s: a name, an address, a prefix or a hash is wanted",
+                       label);
+    }
+    if (what.len > QUESTION_LEN_MAX) {
+        return err_set(err, ERR_USAGE, "%s: %zu bytes, over the limit of %d",
+                       label, what.len, QUESTION_LEN_MAX);
+    }
+    if (!parse_what(&parser)) return false;
+    if (question->num_ranges == 0) return refuse_what(&parser, "question");
+    return settle_ranges(&parser) && fingerprint(&parser);
+}
+
+bool question_is_range(const struct question *question)
+{
+    return !question->ranges[0].exact;
+}
+
+const struct question_range *
+question_find_range(const struct question *question, struct bytes key)
+{
+    for (size_t i = 0; i < question->num_ranges; i++) {
+        const struct question_range *range = &question->ranges[i];
+
+        if (bytes_compare(key, range->first) < 0) return NULL;
+        if (range->exact
+                ? bytes_equal(key, range->first)
+                : range->end.len == 0 || bytes_compare(key, range->end) < 0) {
+            return range;
+        }
+    }
+    return NULL;
+}
+
+// Tells whether a name lies in the subtree of `below`.
+static bool is_below(struct bytes name, struct bytes below, bool self)
+{
+    size_t len;
+
+    if (name.len <= below.len) return self && bytes_equal(name, below);
+    len = name.len - below.len;
+    return name.data[len - 1] == '.' &&
+           bytes_equal(bytes_of(name.data + len, below.len), below);
+}
+
+bool question_match(const struct question *question, const struct term *term,
+                    struct bytes key, uint32_t *via)
+{
+    const struct question_range *range = question_find_range(question, key);
+
+    if (range == NULL) return false;
+    if (range->below.len > 0 &&
+        !is_below(term->value, range->below, range->below_self)) {
+        return false;
+    }
+    if (range->via_only != 0 && (term->via & range->via_only) == 0) {
+        return false;
+    }
+    *via = term->via | range->via_more;
+    return question->filters->via == 0 || (*via & question->filters->via) != 0;
+}
