@@ -588,7 +588,7 @@ static void refuses_what_is_no_checkpoint(void **state)
         {ORIGIN "\n5\n" ROOT64 "\n", NO_NOTE, ERR_MALFORMED},
         {ORIGIN "\n5\n" ROOT64 "\n\n", NO_NOTE, ERR_MALFORMED},
         {ORIGIN "\n5\n" ROOT64 "\n\nx", NO_NOTE, ERR_MALFORMED},
-        {ORIGIN "\n5" SIGNED, THREE, ERR_MALFORMED},
+        {ORIGIN "\n5" SIGNED, NO_NOTE, ERR_MALFORMED},
         {ORIGIN "\n5\n" SIGNED, THREE, ERR_MALFORMED},
         {ORIGIN "\n-5\n" ROOT64 "\n" SIGNED, SECOND, ERR_MALFORMED},
         {ORIGIN "\n05\n" ROOT64 "\n" SIGNED, SECOND, ERR_MALFORMED},
