@@ -131,6 +131,9 @@ MUST_USE bool names_from_text(struct term_list *out, struct bytes text,
 MUST_USE bool names_parse_ip(struct bytes text, uint8_t octets[16],
                              size_t *len);
 
+// names_unmap_ip makes 4 octets of an IPv4-mapped IPv6 address.
+void names_unmap_ip(uint8_t octets[16], size_t *len);
+
 // names_append_ip appends RFC 5952 text of 4 or 16 octets.
 void names_append_ip(struct buffer *out, struct bytes octets);
 

@@ -40,7 +40,7 @@ bool keys_subtree(struct buffer *first, struct buffer *end, struct bytes name,
                   bool self);
 
 // keys_prefix makes the range [first, end) of an IP prefix: `octets` has 4 or
-// 16, host bits are masked.  A longer prefix_len than there are bits is all.
+// 16, host bits are masked; a prefix_len beyond them means all.
 void keys_prefix(struct buffer *first, struct buffer *end, struct bytes octets,
                  unsigned prefix_len);
 

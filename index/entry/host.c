@@ -1,0 +1,172 @@
+// host.c - see host.h.
+
+#include "index/entry/host.h"
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(uint8_t c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+struct bytes host_trim_blanks(struct bytes text)
+{
+    while (text.len > 0 && is_blank(text.data[0])) {
+        (void)bytes_skip(&text, 1);
+    }
+    while (text.len > 0 && is_blank(text.data[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+struct bytes host_trim(struct bytes text)
+{
+    text = host_trim_blanks(text);
+    while (text.len > 0 && (text.data[text.len - 1] == '.' ||
+                            is_blank(text.data[text.len - 1]))) {
+        text.len--;
+    }
+    return text;
+}
+
+bool host_has_blank(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_blank(text.data[i])) return true;
+    }
+    return false;
+}
+
+bool host_is_plain(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.' &&
+            c != '*') {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The length of "scheme:" (RFC 3986 section 3.1), 0 when there is none.
+static size_t scheme_len(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (c == ':') return i == 0 ? 0 : i + 1;
+        if (is_letter(c)) continue;
+        if (i == 0 || (!is_digit(c) && c != '+' && c != '-' && c != '.')) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static void cut_before(struct bytes *text, uint8_t c)
+{
+    const uint8_t *at =
+        text->len == 0 ? NULL : memchr(text->data, c, text->len);
+
+    if (at != NULL) text->len = (size_t)(at - text->data);
+}
+
+static void cut_user(struct bytes *text)
+{
+    for (size_t i = text->len; i > 0; i--) {
+        if (text->data[i - 1] != '@') continue;
+        (void)bytes_skip(text, i);
+        return;
+    }
+}
+
+// "host:443" and "[v6]:443"; of several colons without brackets none is a
+// port's.
+static bool cut_port(struct bytes *text)
+{
+    size_t at = text->len;
+
+    while (at > 0 && is_digit(text->data[at - 1])) {
+        at--;
+    }
+    if (at < 2 || text->data[at - 1] != ':') return false;
+    at--;
+    if (text->data[at - 1] != ']' && memchr(text->data, ':', at) != NULL) {
+        return false;
+    }
+    text->len = at;
+    return true;
+}
+
+// What is behind a scheme, or where there is none in front of the first '/'.
+static bool cut_authority(struct bytes *text)
+{
+    size_t len_before = text->len, scheme = scheme_len(*text);
+    struct bytes rest = *text;
+
+    (void)bytes_skip(&rest, scheme);
+    if (bytes_starts_with(rest, bytes_from_text("//"))) {
+        *text = bytes_of(rest.data + 2, rest.len - 2);
+        cut_before(text, '?');
+        cut_before(text, '#');
+    }
+    cut_before(text, '/');
+    return text->len != len_before;
+}
+
+struct bytes host_of_name(struct bytes name, bool *is_url)
+{
+    *is_url = cut_authority(&name);
+    cut_user(&name);
+    if (cut_port(&name)) *is_url = true;
+    return host_trim(name);
+}
+
+struct bytes host_of_mailbox(struct bytes mailbox)
+{
+    cut_user(&mailbox);
+    return host_trim(mailbox);
+}
+
+// A URI without "//" (sip:a@b, mailto:a@b) has a host only where what is left
+// looks like one: "urn:uuid:…" has none.
+static struct bytes host_of_opaque(struct bytes rest)
+{
+    bool is_url;
+
+    cut_before(&rest, '?');
+    cut_before(&rest, '#');
+    cut_before(&rest, ';');
+    rest = host_of_name(rest, &is_url);
+    if (rest.len == 0 || rest.data[0] == '[') return rest;
+    if (memchr(rest.data, '.', rest.len) == NULL ||
+        memchr(rest.data, ':', rest.len) != NULL) {
+        return bytes_of(NULL, 0);
+    }
+    return rest;
+}
+
+struct bytes host_of_uri(struct bytes uri)
+{
+    struct bytes rest = uri;
+    bool is_url;
+
+    (void)bytes_skip(&rest, scheme_len(uri));
+    // "example.com:443" has no scheme.
+    if (rest.len == uri.len || bytes_starts_with(rest, bytes_from_text("//")) ||
+        (rest.len > 0 && is_digit(rest.data[0]))) {
+        return host_of_name(uri, &is_url);
+    }
+    return host_of_opaque(rest);
+}

@@ -1,0 +1,35 @@
+// host.h - the host inside what stands where a name should.
+//
+// dNSNames and common names hold URLs, ports, CIDR prefixes and mailboxes;
+// mailboxes and URIs hold hosts.  Only where the host begins and ends is told
+// here, not whether it is one.
+//
+// Lifetime  what is returned points into the text that was given.
+// Result    pure; an empty view where there is no host.
+
+#pragma once
+
+#include "index/base/bytes.h"
+
+// host_trim drops blanks on both sides and dots at the end.
+struct bytes host_trim(struct bytes text);
+
+// host_trim_blanks drops blanks on both sides.
+struct bytes host_trim_blanks(struct bytes text);
+
+// host_has_blank tells whether a blank is among the bytes.
+bool host_has_blank(struct bytes text);
+
+// host_is_plain tells whether every byte is one that host names really have:
+// a letter, a digit, '-', '_', '.' or the '*' of a wildcard.
+bool host_is_plain(struct bytes text);
+
+// host_of_name finds the host of a name with a scheme, user, port, path or
+// prefix length; `is_url` is set where it was more than a user.
+struct bytes host_of_name(struct bytes name, bool *is_url);
+
+// host_of_mailbox finds what stands right of the last '@', else all of it.
+struct bytes host_of_mailbox(struct bytes mailbox);
+
+// host_of_uri finds the host of a URI, also of one without "//" (sip:a@b).
+struct bytes host_of_uri(struct bytes uri);
