@@ -15,12 +15,13 @@
 // Order     what is left in `in` after HTTP_END belongs to the next message.
 // Limit     heads of HTTP_RESPONSE_HEAD_MAX and HTTP_REQUEST_HEAD_MAX bytes,
 //           HTTP_FIELDS_MAX lines, HTTP_INTERIM_MAX answers of the kind 1xx,
-//           trailers of HTTP_TRAILER_MAX bytes.
+//           trailers and chunk extensions of HTTP_TRAILER_MAX bytes together.
 
 #pragma once
 
 #include "index/base/buffer.h"
 #include "index/base/err.h"
+#include "index/net/http_text.h"
 
 enum {
     HTTP_RESPONSE_HEAD_MAX = 64 << 10,
@@ -28,7 +29,6 @@ enum {
     HTTP_FIELDS_MAX = 256,
     HTTP_INTERIM_MAX = 16,
     HTTP_TRAILER_MAX = 16 << 10,
-    HTTP_CHUNK_LINE_MAX = 1024,
 };
 
 enum http_progress {
@@ -45,13 +45,13 @@ enum http_framing {
     HTTP_TO_EOF,  // until the connection closes: HTTP/1.0, Connection: close
 };
 
-// The body of a message; `left` counts what Content-Length still owes.
+// The body of a message, and how far it has been read.
 struct http_body {
     enum http_framing framing;
-    int state;
-    uint64_t left; // of the length or of the chunk
-    size_t line_len;
-    size_t trailer_len;
+    int state;       // of the chunked coding
+    uint64_t left;   // of the length or of the chunk
+    size_t overhead; // bytes of extensions and trailers
+    bool may_end;    // HTTP_TO_EOF: the head said that it closes
 };
 
 // A request as the server reads it.  The first four views are of the head.
@@ -65,10 +65,12 @@ struct http_request {
     bool expects_continue; // and has a body: answer 100 before it is read
     bool has_length;
     uint64_t length;  // Content-Length
-    unsigned refusal; // after HTTP_BROKEN: 400, 413, 501 or 505
+    unsigned refusal; // after HTTP_BROKEN: 400, 413, 501, 503, 505
     struct http_body body;
     struct buffer head;
-    size_t scanned;
+    size_t line; // where the line that is being gathered begins
+    unsigned num_blank;
+    bool is_whole;
 };
 
 // A response as the client reads it.
@@ -85,8 +87,9 @@ struct http_response {
     uint64_t length;
     struct http_body body;
     struct buffer head;
-    size_t scanned;
+    size_t line;
     unsigned num_interim;
+    bool is_whole;
     bool to_head; // set by the caller: the answer to HEAD has no body
 };
 
@@ -121,51 +124,6 @@ MUST_USE enum http_progress http_body_read(struct http_body *body,
 
 // http_body_eof says whether a body may end where the connection did.
 MUST_USE bool http_body_eof(const struct http_body *body, struct err *err);
-
-// http_field_next takes the next field off `fields`: its name and its value
-// without blanks around it.
-MUST_USE bool http_field_next(struct bytes *fields, struct bytes *name,
-                              struct bytes *value);
-
-// http_field_find gives the first value of a field, whatever its case.
-MUST_USE bool http_field_find(struct bytes fields, const char *name,
-                              struct bytes *value);
-
-// http_list_has tells whether a comma-separated list, in any of a field's
-// lines, holds `token` in any case; parameters (";q=…") are passed over.
-bool http_list_has(struct bytes fields, const char *name, const char *token);
-
-// http_target_split gives path and query (without its "?") of a target in
-// origin form, absolute form (then `authority` too, else empty) or "*".
-MUST_USE bool http_target_split(struct bytes target, struct bytes *authority,
-                                struct bytes *path, struct bytes *query);
-
-// http_query_next takes "name=value" off the front of a query, both still
-// encoded; empty ones are passed over.
-MUST_USE bool http_query_next(struct bytes *query, struct bytes *name,
-                              struct bytes *value);
-
-// http_percent_decode appends what percent-encoding stands for, "+" as a blank
-// when `plus`; false when a "%" is no escape and the caller wants to know.
-MUST_USE bool http_percent_decode(struct buffer *out, struct bytes encoded,
-                                  bool plus);
-
-// http_percent_decode_loosely appends the same, a "%" that is no escape as it
-// stands.
-void http_percent_decode_loosely(struct buffer *out, struct bytes encoded,
-                                 bool plus);
-
-// http_parse_date reads the three forms of RFC 9110 section 5.6.7, with any
-// case, any of GMT, UTC, Z, +0000 as zone, and RFC 3339.
-MUST_USE bool http_parse_date(int64_t *seconds, struct bytes text);
-
-// http_write_date writes "Tue, 24 Nov 2026 07:02:26 GMT"; returns `out`.
-char *http_write_date(char out[32], int64_t seconds);
-
-// http_parse_retry_after reads seconds or a date as milliseconds from `now`
-// (seconds since 1970); a date in the past is 0.
-MUST_USE bool http_parse_retry_after(uint64_t *ms, struct bytes text,
-                                     int64_t now);
 
 // http_write_get appends a GET request for `target` to `host`.
 void http_write_get(struct buffer *out, const char *host, struct bytes target,
