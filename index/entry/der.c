@@ -190,10 +190,14 @@ static bool parse_time_form(struct bytes text, size_t year_digits,
 
 bool der_parse_time(uint8_t tag, struct bytes text, int64_t *seconds)
 {
-    size_t digits = der_number(tag) == DER_UTC_TIME ? 2 : 4;
+    size_t digits = 0;
 
-    return parse_time_form(text, digits, seconds) ||
-           parse_time_form(text, 6 - digits, seconds);
+    while (digits < text.len && is_digit(text.data[digits])) {
+        digits++;
+    }
+    // Fourteen digits are no UTCTime, whatever the tag says.
+    return parse_time_form(
+        text, der_number(tag) == DER_UTC_TIME && digits < 14 ? 2 : 4, seconds);
 }
 
 // Takes one arc of an OID; false at its end, when cut or over 64 bits.

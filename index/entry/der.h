@@ -98,7 +98,7 @@ MUST_USE static inline bool der_read(struct bytes *view, struct der *out)
 
 // der_parse_time reads the content of a UTCTime or GeneralizedTime: seconds
 // may be missing, the zone may be Z, an offset or missing, a fraction is
-// dropped.  The form follows the digits where it does not fit the tag.
+// dropped.  Fourteen digits are a GeneralizedTime whatever the tag says.
 MUST_USE bool der_parse_time(uint8_t tag, struct bytes text, int64_t *seconds);
 
 enum { DER_OID_TEXT_MAX = 256 };
