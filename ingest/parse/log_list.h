@@ -16,10 +16,11 @@
 
 #pragma once
 
+#include "index/base/json.h"
 #include "index/index.h"
 
 enum {
-    LOG_LIST_LOGS_MAX = 16384,
+    LOG_LIST_LOGS_MAX = 4096,
     LOG_KEY_LEN_MAX = 1100, // RSA of 8192 bits has 1,062
 };
 
@@ -63,6 +64,11 @@ struct log_description {
 // where the file gives none: the caller has --key and a URL, or refuses.
 MUST_USE bool log_description_parse(struct log_description *log,
                                     struct bytes json, struct err *err);
+
+// log_description_read reads one out of a document.  What makes it unreadable
+// alone goes to `problem`; false is for what no list may hold.
+MUST_USE bool log_description_read(struct log_description *log,
+                                   const struct json *json, struct err *err);
 
 // log_description_set_key gives a log its key (--key: DER, PEM or base64);
 // ERR_CONFIG when it does not fit the id that the log has.
