@@ -16,8 +16,8 @@ enum { NAME_LEN_MAX = 253, LABEL_LEN_MAX = 63 };
 struct origin {
     struct terms *terms;
     enum cert_name_kind kind;
-    uint32_t via;
     bool is_question; // no parts, no further readings, no flags
+    bool is_more;     // it is more than a host: its dots separate no labels
 };
 
 static bool is_common_name(const struct origin *origin)
@@ -88,7 +88,7 @@ static void add_irregular(struct origin *origin, struct bytes name,
 {
     size_t start = 0, parent = SIZE_MAX;
 
-    if (origin->is_question) return;
+    if (origin->is_question || origin->is_more) return;
     while (start <= name.len) {
         const uint8_t *dot = start == name.len ? NULL
                                                : memchr(name.data + start, '.',
@@ -259,13 +259,13 @@ static void derive_host_name(struct origin *origin, struct bytes text,
     }
     flag_wildcards(origin, host);
     flag_lengths(origin, host);
-    add_host(origin, host, via);
-    if (host_is_plain(host)) return;
     part = host_of_name(host, &is_url);
     if (is_url) flag(origin, FLAG_URL_IN_NAME);
-    if (part.len > 0 && part.len < host.len) {
-        add_host(origin, part, derived(via));
-    }
+    origin->is_more = part.len > 0 && part.len < host.len;
+    add_host(origin, host, via);
+    if (!origin->is_more) return;
+    origin->is_more = false;
+    add_host(origin, part, derived(via));
 }
 
 // What a client may take for the host of a name that is `text`.
@@ -337,7 +337,7 @@ static void derive_address(struct origin *origin, struct bytes raw,
 void derive_name(struct terms *terms, enum cert_name_kind kind, uint32_t via,
                  struct bytes text)
 {
-    struct origin origin = {terms, kind, via, false};
+    struct origin origin = {terms, kind, false, false};
     const uint8_t *nul;
 
     if (kind == CERT_NAME_OTHER) return;
@@ -357,7 +357,7 @@ void derive_name(struct terms *terms, enum cert_name_kind kind, uint32_t via,
 
 void derive_question(struct terms *terms, struct bytes text)
 {
-    struct origin origin = {terms, CERT_NAME_DNS, 0, true};
+    struct origin origin = {terms, CERT_NAME_DNS, true, false};
 
     add_host(&origin, text, 0);
 }

@@ -2,9 +2,8 @@
 
 #include "index/entry/names.h"
 
+#include "index/entry/cert_walk.h"
 #include "index/entry/derive.h"
-
-enum { TAG_UNIVERSAL_STRING = 28, TAG_BMP_STRING = 30 };
 
 static const uint32_t via_of_kind[] = {
     [CERT_NAME_DNS] = VIA_SAN_DNS,
@@ -24,25 +23,43 @@ struct visit {
     uint32_t via_more;
 };
 
+static bool is_wide(uint8_t tag)
+{
+    return tag == DER_BMP_STRING || tag == DER_UNIVERSAL_STRING;
+}
+
+static bool is_ascii_text(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 0x20 || text.data[i] >= 0x7f) return false;
+    }
+    return true;
+}
+
 static bool names_on_name(void *context, const struct cert_name *name)
 {
     struct visit *visit = context;
+    struct terms *terms = &visit->terms;
     uint32_t via = visit->via_more | via_of_kind[name->kind];
     struct buffer decoded = {0};
-    struct bytes text = name->raw;
 
     if (name->salvaged) {
         via |= VIA_SALVAGED;
-        visit->terms.flags |= FLAG_SALVAGED;
+        terms->flags |= FLAG_SALVAGED;
     }
-    if (name->tag == TAG_BMP_STRING || name->tag == TAG_UNIVERSAL_STRING) {
-        cert_text_utf8(&decoded, name->tag, name->raw);
-        if (!buffer_ok(&decoded)) visit->terms.failed = true;
-        text = buffer_bytes(&decoded);
+    if (!is_wide(name->tag)) {
+        derive_name(terms, name->kind, via, name->raw);
+        return !terms->failed;
     }
-    derive_name(&visit->terms, name->kind, via, text);
+    cert_text_utf8(&decoded, name->tag, name->raw);
+    if (!buffer_ok(&decoded)) terms->failed = true;
+    derive_name(terms, name->kind, via, buffer_bytes(&decoded));
     buffer_cleanup(&decoded);
-    return !visit->terms.failed;
+    // Some write ASCII under a wide tag; read as it says, it is other letters.
+    if (is_ascii_text(name->raw)) {
+        derive_name(terms, name->kind, via | VIA_DERIVED, name->raw);
+    }
+    return !terms->failed;
 }
 
 // A common name that is a host and stands in no SAN, whichever came first.
@@ -59,20 +76,14 @@ static void flag_common_names(struct terms *terms)
     }
 }
 
-// Counted where an Extension begins with its OID; whatever its lengths look
-// like, the OID is in front.
 static bool has_several_sans(const struct cert *cert)
 {
-    static const uint8_t oid[] = {0x06, 0x03, 0x55, 0x1d, 0x11};
     struct bytes rest = cert->extensions;
+    struct extension extension;
     size_t num = 0;
 
-    while (rest.len > 0 && num < 2) {
-        const uint8_t *at = memmem(rest.data, rest.len, oid, sizeof oid);
-
-        if (at == NULL) break;
-        num++;
-        (void)bytes_skip(&rest, (size_t)(at - rest.data) + sizeof oid);
+    while (extension_next(&rest, &extension)) {
+        if (oid_is(extension.oid, OID_SUBJECT_ALT_NAME)) num++;
     }
     return num > 1;
 }

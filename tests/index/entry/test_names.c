@@ -1,0 +1,993 @@
+// test_names.c - every form that a name must be found by.
+//
+// A row gives a name as it stands in a certificate, the terms that it must
+// have in their order, and the flags.  A term is written "dns:example.com",
+// "ip:1.1.1.1", "irr:example.com", "cn:Acme Ltd" or "oct:00ff", with a "~"
+// in front where it is marked derived.  Texts are escaped as in answers.
+//
+// A-labels were made with Python's codecs ("bücher".encode("idna")).
+
+#include "tests/support/check.h"
+
+#include <jansson.h>
+
+#include "index/base/text.h"
+#include "index/entry/derive.h"
+
+#define DNS CERT_NAME_DNS
+#define CN CERT_NAME_CN
+#define IP CERT_NAME_IP
+
+struct row {
+    enum cert_name_kind kind;
+    const char *text; // escaped
+    const char *terms;
+    const char *flags;
+};
+
+static struct bytes unescaped(const char *text)
+{
+    struct buffer raw = {0};
+    struct bytes exact;
+
+    assert_true(text_unescape(&raw, bytes_from_text(text)));
+    exact = heap_copy(buffer_bytes(&raw));
+    buffer_cleanup(&raw);
+    return exact;
+}
+
+static const char *kind_word(enum term_kind kind)
+{
+    switch (kind) {
+    case TERM_DNS:
+        return "dns:";
+    case TERM_IPV4:
+    case TERM_IPV6:
+        return "ip:";
+    case TERM_IRREGULAR:
+        return "irr:";
+    case TERM_CN_TEXT:
+        return "cn:";
+    case TERM_IP_OCTETS:
+        return "oct:";
+    default:
+        return "?";
+    }
+}
+
+static void append_terms(struct buffer *out, const struct term *terms,
+                         size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        struct buffer raw = {0};
+
+        if (i > 0) buffer_append_byte(out, ' ');
+        if ((terms[i].via & VIA_DERIVED) != 0) buffer_append_byte(out, '~');
+        buffer_append_text(out, kind_word(terms[i].kind));
+        names_append_term(&raw, terms[i].kind, terms[i].value);
+        text_append_escaped(out, buffer_bytes(&raw));
+        buffer_cleanup(&raw);
+    }
+}
+
+static void append_flags(struct buffer *out, uint32_t flags)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        if ((flags >> i & 1) == 0) continue;
+        if (out->len > 0) buffer_append_byte(out, ' ');
+        buffer_append_text(out, names_flag_word(UINT32_C(1) << i));
+    }
+}
+
+static void check_text(const struct buffer *got, const char *want)
+{
+    if (!bytes_equal_text(buffer_bytes(got), want)) {
+        print_error("case '%s':\n  got  '%.*s'\n  want '%s'\n", test_case,
+                    (int)got->len, (const char *)got->data, want);
+        fail();
+    }
+}
+
+static void check_rows(const struct row *rows, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        struct bytes text = unescaped(rows[i].text);
+        struct arena arena = {0};
+        struct terms terms = {.arena = &arena};
+        struct buffer shown = {0}, flags = {0};
+
+        test_case = rows[i].text;
+        derive_name(&terms, rows[i].kind, 0, text);
+        CHECK(terms_finish(&terms));
+        append_terms(&shown, terms.list, terms.num);
+        check_text(&shown, rows[i].terms);
+        append_flags(&flags, terms.flags);
+        check_text(&flags, rows[i].flags);
+        buffer_cleanup(&shown);
+        buffer_cleanup(&flags);
+        arena_cleanup(&arena);
+        free((void *)(uintptr_t)text.data);
+    }
+}
+
+#define CHECK_ROWS(rows) check_rows(rows, COUNT_OF(rows))
+
+static void strips_and_lowers(void **state)
+{
+    static const struct row rows[] = {
+        {DNS, "example.com", "dns:example.com", ""},
+        {DNS, "WWW.Example.COM", "dns:www.example.com", ""},
+        {DNS, "example.com.", "dns:example.com", ""},
+        {DNS, "example.com..", "dns:example.com", ""},
+        {DNS, " example.com ", "dns:example.com", ""},
+        {DNS, "\\x09example.com\\x0d\\x0a", "dns:example.com",
+         "unprintable-name"},
+        {DNS, "example.com. .", "dns:example.com", ""},
+        {DNS, "_dmarc.has_underscores.test", "dns:_dmarc.has_underscores.test",
+         ""},
+        {DNS, "www. foo.com", "dns:www. foo.com", ""},
+        {DNS, "Not a dns", "dns:not a dns", ""},
+        {DNS, "totally$fake.net", "dns:totally$fake.net", ""},
+        {DNS, "a..b", "dns:a..b", ""},
+        {DNS, "localhost", "dns:localhost", ""},
+        {DNS, ".co.uk", "dns:.co.uk irr:co.uk", ""},
+        {DNS, "", "", "empty-name"},
+        {DNS, ".", "", "empty-name"},
+        {DNS, "..", "", "empty-name"},
+        {DNS, " \\x09. ", "", "unprintable-name empty-name"},
+        {DNS, "a\\\\b", "dns:a\\\\b", "unprintable-name"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void keeps_wildcards_and_marks_odd_ones(void **state)
+{
+    static const struct row rows[] = {
+        {DNS, "*.example.com", "dns:*.example.com", ""},
+        {DNS, "*.com", "dns:*.com", ""},
+        {DNS, "*", "dns:*", "odd-wildcard"},
+        {DNS, "*.*.com", "dns:*.*.com irr:com", "odd-wildcard"},
+        {DNS, "f*.example.com", "dns:f*.example.com irr:example.com",
+         "odd-wildcard"},
+        {DNS, "a.*.example.com", "dns:a.*.example.com irr:example.com",
+         "odd-wildcard"},
+        {DNS, "**.example.com", "dns:**.example.com irr:example.com",
+         "odd-wildcard"},
+        {DNS, "?.example.com", "dns:?.example.com irr:example.com", ""},
+        {DNS, "?.*.example.com", "dns:?.*.example.com irr:example.com",
+         "odd-wildcard"},
+        {DNS, "top.?.example.com", "dns:top.?.example.com irr:example.com", ""},
+        {DNS, "f*", "dns:f* irr:", "odd-wildcard"},
+        {DNS, "a\\x07b.example.com", "dns:a\\x07b.example.com irr:example.com",
+         "unprintable-name"},
+        {DNS, "\\x7f.example.com", "dns:\\x7f.example.com irr:example.com",
+         "unprintable-name"},
+        // Punycode: one that decodes, one with a digit that is none, one cut
+        // short, none at all, a surrogate (RFC 3492 of U+D800), beyond
+        // U+10FFFF.
+        {DNS, "xn--bcher-kva.de", "dns:xn--bcher-kva.de", ""},
+        {DNS, "XN--BCHER-KVA.de", "dns:xn--bcher-kva.de", ""},
+        {DNS, "xn--ls8h.la", "dns:xn--ls8h.la", ""},
+        {DNS, "xn--mgberp4a5d4ar.test", "dns:xn--mgberp4a5d4ar.test", ""},
+        {DNS, "xn--b_.de", "dns:xn--b_.de irr:de", ""},
+        {DNS, "xn--bcher-kv.de", "dns:xn--bcher-kv.de irr:de", ""},
+        {DNS, "xn--.de", "dns:xn--.de irr:de", ""},
+        {DNS, "xn--abc-.de", "dns:xn--abc-.de irr:de", ""},
+        {DNS, "xn--ib9b.de", "dns:xn--ib9b.de irr:de", ""},
+        {DNS, "xn--99999999.de", "dns:xn--99999999.de irr:de", ""},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void reads_names_beyond_ascii_both_ways(void **state)
+{
+    static const struct row rows[] = {
+        // UTF-8; as Latin-1 it is "bÃ¼cher", which no IDN can be.
+        {DNS, "b\\xc3\\xbccher.de",
+         "dns:b\xc3\xbc"
+         "cher.de ~dns:xn--bcher-kva.de",
+         "name-not-ascii"},
+        {DNS, "B\\xc3\\x9cCHER.DE.",
+         "dns:b\xc3\x9c"
+         "cher.de ~dns:xn--bcher-kva.de",
+         "name-not-ascii"},
+        // Decomposed: u and U+0308.
+        {DNS,
+         "bu\\xcc\\x88"
+         "cher.de",
+         "dns:bu\xcc\x88"
+         "cher.de ~dns:xn--bcher-kva.de",
+         "name-not-ascii"},
+        // Latin-1.
+        {DNS, "b\\xfccher.de", "dns:b\\xfccher.de ~dns:xn--bcher-kva.de",
+         "unprintable-name name-not-ascii"},
+        {DNS, "*.b\\xfccher.de", "dns:*.b\\xfccher.de ~dns:*.xn--bcher-kva.de",
+         "unprintable-name name-not-ascii"},
+        // One label each way.
+        {DNS, "\\xfc.\\xc3\\xbc.de",
+         "dns:\\xfc.\xc3\xbc.de ~dns:xn--tda.xn--tda.de "
+         "~dns:xn--tda.\xc3\xbc.de",
+         "unprintable-name name-not-ascii"},
+        // sharp s stays: non-transitional.
+        {DNS, "fu\\xc3\\x9f.de", "dns:fu\xc3\x9f.de ~dns:xn--fu-hia.de",
+         "name-not-ascii"},
+        {DNS, "\\xe8\\x8a\\xb1\\xe5\\xad\\x90.co.jp",
+         "dns:\xe8\x8a\xb1\xe5\xad\x90.co.jp ~dns:xn--i8s592g.co.jp",
+         "name-not-ascii"},
+        // Full-width digits and an ideographic full stop.
+        {DNS, "\\xef\\xbc\\x91.1.1.1", "dns:\xef\xbc\x91.1.1.1 ~ip:1.1.1.1",
+         "ip-in-dns-name name-not-ascii"},
+        {DNS,
+         "b\\xc3\\xbc\\xe3\\x80\\x82"
+         "de",
+         "dns:b\xc3\xbc\xe3\x80\x82"
+         "de ~dns:xn--b-eha.de",
+         "name-not-ascii"},
+        // What cannot be converted stays, and no client can be trusted to
+        // read it.
+        {DNS, "\\xff\\xfe.example.com",
+         "dns:\\xff\\xfe.example.com ~dns:xn--vdab.example.com",
+         "unprintable-name name-not-ascii"},
+        {DNS, "\\x80.example.com", "dns:\\x80.example.com irr:example.com",
+         "unprintable-name name-not-ascii"},
+        {DNS, "x\\xc3\\xbc\\x01.example.com",
+         "dns:x\xc3\xbc\\x01.example.com irr:example.com",
+         "unprintable-name name-not-ascii"},
+        {DNS, "f*\\xc3\\xbc.example.com",
+         "dns:f*\xc3\xbc.example.com irr:example.com",
+         "odd-wildcard name-not-ascii"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void finds_hosts_in_what_is_more(void **state)
+{
+    static const struct row rows[] = {
+        {DNS, "good.com\\x00.evil.com",
+         "dns:good.com\\x00.evil.com irr:evil.com ~dns:good.com",
+         "nul-in-name unprintable-name"},
+        {DNS, "\\x00.evil.com", "dns:\\x00.evil.com irr:evil.com",
+         "nul-in-name unprintable-name"},
+        {DNS, "good.com\\x00", "dns:good.com\\x00 irr: ~dns:good.com",
+         "nul-in-name unprintable-name"},
+        {DNS, "https://Example.com/x",
+         "dns:https://example.com/x ~dns:example.com", "url-in-name"},
+        {DNS, "https://u:p@example.com:8443?q#f",
+         "dns:https://u:p@example.com:8443?q#f"
+         " ~dns:example.com",
+         "url-in-name"},
+        {DNS, "//example.com/x", "dns://example.com/x ~dns:example.com",
+         "url-in-name"},
+        {DNS, "example.com/x", "dns:example.com/x ~dns:example.com",
+         "url-in-name"},
+        {DNS, "example.com/", "dns:example.com/ ~dns:example.com",
+         "url-in-name"},
+        {DNS, "example.com:443", "dns:example.com:443 ~dns:example.com",
+         "url-in-name"},
+        {DNS, "*.example.com:443", "dns:*.example.com:443 ~dns:*.example.com",
+         "url-in-name"},
+        {DNS, "john@example.com", "dns:john@example.com ~dns:example.com", ""},
+        {DNS, "https://example.com/\\x00.evil.com",
+         "dns:https://example.com/\\x00.evil.com"
+         " ~dns:example.com ~dns:https://example.com/",
+         "nul-in-name unprintable-name url-in-name"},
+        {DNS, "a:b:80", "dns:a:b:80", ""},
+        {DNS, ":80", "dns::80", ""},
+        {DNS, "https://", "dns:https://", "url-in-name"},
+        {DNS, "/", "dns:/", "url-in-name"},
+        {DNS, "@", "dns:@", ""},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void finds_addresses_in_names(void **state)
+{
+    static const struct row rows[] = {
+        {DNS, "192.0.2.1", "~ip:192.0.2.1", "ip-in-dns-name"},
+        {DNS, "192.0.2.1.", "~ip:192.0.2.1", "ip-in-dns-name"},
+        {DNS, "192.000.002.001", "~ip:192.0.2.1", "ip-in-dns-name"},
+        {DNS, "::1", "~ip:::1", "ip-in-dns-name"},
+        {DNS, "::ffff:192.0.2.1", "~ip:192.0.2.1", "ip-in-dns-name"},
+        {DNS, "[::1]", "~ip:::1", "ip-in-dns-name"},
+        {DNS, "[2001:db8::1]:443", "dns:[2001:db8::1]:443 ~ip:2001:db8::1",
+         "ip-in-dns-name url-in-name"},
+        {DNS, "192.0.2.1:443", "dns:192.0.2.1:443 ~ip:192.0.2.1",
+         "ip-in-dns-name url-in-name"},
+        {DNS, "https://192.0.2.1/x", "dns:https://192.0.2.1/x ~ip:192.0.2.1",
+         "ip-in-dns-name url-in-name"},
+        {DNS, "https://[2001:db8::1]:8443/",
+         "dns:https://[2001:db8::1]:8443/ ~ip:2001:db8::1",
+         "ip-in-dns-name url-in-name"},
+        {DNS, "192.0.2.0/24", "dns:192.0.2.0/24 ~ip:192.0.2.0",
+         "ip-in-dns-name url-in-name"},
+        {DNS, "2001:db8::/32",
+         "dns:2001:db8::/32 ~ip:2001:db8::", "ip-in-dns-name url-in-name"},
+        {DNS, "192.0.2.1\\x00.evil.com",
+         "dns:192.0.2.1\\x00.evil.com irr:evil.com ~ip:192.0.2.1",
+         "ip-in-dns-name nul-in-name unprintable-name"},
+        {CN, "192.0.2.1", "ip:192.0.2.1", "ip-in-cn"},
+        {CN, " 2001:DB8::1 ", "ip:2001:db8::1", "ip-in-cn"},
+        {CN, "192.0.2.1:443",
+         "cn:192.0.2.1:443 dns:192.0.2.1:443 ~ip:192.0.2.1",
+         "ip-in-cn url-in-name"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void reads_octets_of_any_length(void **state)
+{
+    static const struct row rows[] = {
+        {IP, "\\x01\\x01\\x01\\x01", "ip:1.1.1.1", ""},
+        {IP,
+         "&\\x06G\\x00G\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+         "\\x11\\x11",
+         "ip:2606:4700:4700::1111", ""},
+        {IP,
+         "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\xff\\xff"
+         "\\xcb\\x00q\\x09",
+         "ip:203.0.113.9", ""},
+        {IP, "\\x00\\x00\\x00\\x00\\xff\\xff\\xff\\x00",
+         "oct:00000000ffffff00 ~ip:0.0.0.0", "ip-bad-length"},
+        {IP, "\\x0a\\x00\\x00\\x01\\xff\\xff\\xff\\xff",
+         "oct:0a000001ffffffff ~ip:10.0.0.1", "ip-bad-length"},
+        {IP,
+         "\\x20\\x01\\x0d\\xb8\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+         "\\x00\\x00\\x00\\x01\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff"
+         "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff",
+         "oct:20010db8000000000000000000000001"
+         "ffffffffffffffffffffffffffffffff ~ip:2001:db8::1",
+         "ip-bad-length"},
+        {IP, "192.0.2.1", "oct:3139322e302e322e31 ~ip:192.0.2.1",
+         "ip-bad-length"},
+        {IP, "2001:db8::1", "oct:323030313a6462383a3a31 ~ip:2001:db8::1",
+         "ip-bad-length"},
+        // 16 octets that are text, too.
+        {IP, "2001:db8::1:2:33",
+         "ip:3230:3031:3a64:6238:3a3a:313a:323a:3333"
+         " ~ip:2001:db8::1:2:33",
+         ""},
+        {IP, "a.example.com",
+         "oct:612e6578616d706c652e636f6d ~dns:a.example.com", "ip-bad-length"},
+        {IP, ".ebc", "ip:46.101.98.99", ""},
+        {IP, "\\x01\\x02\\x03", "oct:010203", "ip-bad-length"},
+        {IP, "", "", "ip-bad-length"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void tells_common_names_from_hosts(void **state)
+{
+    static const struct row rows[] = {
+        {CN, "Example.com", "dns:example.com", ""},
+        {CN, "*.example.com", "dns:*.example.com", ""},
+        {CN, "Acme Ltd", "cn:Acme Ltd", ""},
+        {CN, "  Acme  Ltd\\x0a", "cn:Acme  Ltd", "unprintable-name"},
+        {CN, "Jo\\xc3\\xa3o Gilberto", "cn:Jo\xc3\xa3o Gilberto", ""},
+        {CN, "Jo\\xe3o Gilberto", "cn:Jo\xc3\xa3o Gilberto",
+         "unprintable-name"},
+        {CN, "M\\xc3\\xbcller",
+         "cn:M\xc3\xbcller dns:m\xc3\xbcller"
+         " ~dns:xn--mller-kva",
+         "name-not-ascii"},
+        {CN, "good.com\\x00 evil", "cn:good.com\\x00 evil ~dns:good.com",
+         "nul-in-name unprintable-name"},
+        {CN, "Acme\\x00 Ltd", "cn:Acme\\x00 Ltd ~dns:acme",
+         "nul-in-name unprintable-name"},
+        {CN, "john@example.com",
+         "cn:john@example.com dns:john@example.com ~dns:example.com", ""},
+        {CN, "", "", "empty-name"},
+        {CERT_NAME_DIRECTORY, "Some Name", "cn:Some Name", ""},
+        {CERT_NAME_DIRECTORY, "host.example.com", "dns:host.example.com", ""},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void takes_the_hosts_of_mailboxes_and_uris(void **state)
+{
+    static const struct row rows[] = {
+        {CERT_NAME_EMAIL, "john@Example.com", "dns:example.com", ""},
+        {CERT_NAME_EMAIL, "\"a@b\"@example.com.", "dns:example.com", ""},
+        {CERT_NAME_EMAIL, "example.com", "dns:example.com", ""},
+        {CERT_NAME_EMAIL, "a@[192.0.2.1]", "ip:192.0.2.1", ""},
+        {CERT_NAME_EMAIL, "a@good.com\\x00@evil.com",
+         "dns:evil.com ~dns:good.com", "nul-in-name unprintable-name"},
+        {CERT_NAME_EMAIL, "a@", "", ""},
+        {CERT_NAME_EMAIL, "", "", ""},
+        {CERT_NAME_UPN, "a@corp.example.com", "dns:corp.example.com", ""},
+        {CERT_NAME_SMTP_UTF8, "\\xc3\\xbc@b\\xc3\\xbccher.de",
+         "dns:b\xc3\xbc"
+         "cher.de ~dns:xn--bcher-kva.de",
+         ""},
+        {CERT_NAME_SUBJECT_EMAIL, "a@example.com", "dns:example.com", ""},
+        {CERT_NAME_URI, "https://Example.com/x?y=a@b.com", "dns:example.com",
+         ""},
+        {CERT_NAME_URI, "https://u@example.com:8443/", "dns:example.com", ""},
+        {CERT_NAME_URI, "https://example.com?a@b.com", "dns:example.com", ""},
+        {CERT_NAME_URI, "https://[2001:db8::1]:8443/x", "ip:2001:db8::1", ""},
+        {CERT_NAME_URI, "ldap://192.0.2.1", "ip:192.0.2.1", ""},
+        {CERT_NAME_URI, "spiffe://cluster.local/ns", "dns:cluster.local", ""},
+        {CERT_NAME_URI, "sip:a@example.com;transport=tcp", "dns:example.com",
+         ""},
+        {CERT_NAME_URI, "sip:example.com", "dns:example.com", ""},
+        {CERT_NAME_URI, "mailto:a@example.com?subject=b@c.d", "dns:example.com",
+         ""},
+        {CERT_NAME_URI, "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "",
+         ""},
+        {CERT_NAME_URI, "urn:x", "", ""},
+        {CERT_NAME_URI, "example.com:443", "dns:example.com", ""},
+        {CERT_NAME_URI, "example.com/x", "dns:example.com", ""},
+        {CERT_NAME_URI, "file:///etc", "", ""},
+        {CERT_NAME_URI, "", "", ""},
+        {CERT_NAME_OTHER, "example.com", "", ""},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void flags_long_names(void **state)
+{
+    char name[300], row_terms[310];
+    struct row row = {DNS, name, row_terms, ""};
+
+    (void)state;
+    for (size_t len = 60; len < 66; len++) {
+        memset(name, 'a', len);
+        strcpy(name + len, ".com");
+        sprintf(row_terms, "dns:%s", name);
+        row.flags = len > 63 ? "long-name" : "";
+        check_rows(&row, 1);
+    }
+    for (size_t len = 250; len < 257; len++) {
+        for (size_t i = 0; i < len; i++) {
+            name[i] = i % 2 == 0 ? 'a' : '.';
+        }
+        name[len - 2] = name[len - 1] = 'b';
+        name[len] = 0;
+        sprintf(row_terms, "dns:%s", name);
+        row.flags = len > 253 ? "long-name" : "";
+        check_rows(&row, 1);
+    }
+}
+
+// ------------------------------------------------ questions
+
+static void questions_read_as_certificates_do(void **state)
+{
+    static const struct {
+        const char *text, *terms; // NULL: refused
+    } rows[] = {
+        {"Example.com.", "dns:example.com"},
+        {" example.com ", "dns:example.com"},
+        {"*.example.com", "dns:*.example.com"},
+        {"f*.example.com", "dns:f*.example.com"},
+        {"b\\xc3\\xbccher.de", "dns:b\xc3\xbc"
+                               "cher.de ~dns:xn--bcher-kva.de"},
+        {"b\\xfccher.de", "dns:b\\xfccher.de ~dns:xn--bcher-kva.de"},
+        {"xn--bcher-kva.de", "dns:xn--bcher-kva.de"},
+        {"nul.example\\x00.evil.com", "dns:nul.example\\x00.evil.com"},
+        {"https://example.com/x", "dns:https://example.com/x"},
+        {"example.com:443", "dns:example.com:443"},
+        {"::FFFF:0101:0101", "ip:1.1.1.1"},
+        {"[2001:db8::1]", "ip:2001:db8::1"},
+        {"192.0.2.1.", "ip:192.0.2.1"},
+        {"", NULL},
+        {" ", NULL},
+        {"..", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct bytes text = unescaped(rows[i].text);
+        struct arena arena = {0};
+        struct term_list list;
+        struct buffer shown = {0};
+        struct err err = {0};
+
+        test_case = rows[i].text;
+        CHECK(names_from_text(&list, text, &arena, &err) ==
+              (rows[i].terms != NULL));
+        append_terms(&shown, list.terms, list.num_terms);
+        check_text(&shown, rows[i].terms == NULL ? "" : rows[i].terms);
+        if (rows[i].terms == NULL) {
+            CHECK(err.code == ERR_USAGE);
+            CHECK(strcmp(err.text, "a name has nothing but blanks and dots") ==
+                  0);
+        }
+        buffer_cleanup(&shown);
+        arena_cleanup(&arena);
+        free((void *)(uintptr_t)text.data);
+    }
+}
+
+static bool holds(const struct term *terms, size_t num,
+                  const struct term *wanted)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (terms[i].kind == wanted->kind &&
+            bytes_equal(terms[i].value, wanted->value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Asked as it stands, it must be found.
+static bool finds(const struct term *terms, size_t num, struct bytes text)
+{
+    struct arena arena = {0};
+    struct term_list list;
+    bool found = false;
+
+    CHECK(names_from_text(&list, text, &arena, NULL));
+    for (size_t i = 0; i < list.num_terms; i++) {
+        if (holds(terms, num, &list.terms[i])) found = true;
+    }
+    arena_cleanup(&arena);
+    return found;
+}
+
+static void three_spellings_find_one_another(void **state)
+{
+    static const char *const rows[] = {"xn--bcher-kva.de", "b\\xc3\\xbccher.de",
+                                       "b\\xfccher.de"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t j = 0; j < COUNT_OF(rows); j++) {
+            struct bytes name = unescaped(rows[i]);
+            struct bytes text = unescaped(rows[j]);
+            struct arena arena = {0};
+            struct terms terms = {.arena = &arena};
+
+            test_case = rows[j];
+            derive_name(&terms, DNS, VIA_SAN_DNS, name);
+            CHECK(finds(terms.list, terms.num, text));
+            arena_cleanup(&arena);
+            free((void *)(uintptr_t)name.data);
+            free((void *)(uintptr_t)text.data);
+        }
+    }
+}
+
+// ------------------------------------------------ many and large
+
+static void equal_names_become_one(void **state)
+{
+    static const size_t numbers[] = {2, 15, 16, 17, 18, 65535};
+
+    (void)state;
+    for (size_t n = 0; n < COUNT_OF(numbers); n++) {
+        struct arena arena = {.max = 32 * 1024 * 1024};
+        struct terms terms = {.arena = &arena};
+
+        test_case = "equal names";
+        for (size_t i = 0; i < numbers[n]; i++) {
+            derive_name(&terms, i == 1 ? CN : DNS,
+                        i == 1 ? VIA_CN : VIA_SAN_DNS,
+                        bytes_from_text("same.example"));
+        }
+        CHECK(terms_finish(&terms));
+        CHECK(terms.num == 1);
+        CHECK((terms.list[0].via & 0xffff) == (VIA_CN | VIA_SAN_DNS));
+        arena_cleanup(&arena);
+    }
+}
+
+static void many_names_keep_their_order(void **state)
+{
+    enum { NUM = 100000 };
+    struct arena arena = {.max = 64 * 1024 * 1024};
+    struct terms terms = {.arena = &arena};
+
+    (void)state;
+    test_case = "100000 names, each twice";
+    for (uint32_t i = 0; i < 2 * NUM; i++) {
+        char name[64];
+        // Neither sorted nor in the order of their first appearance.
+        uint32_t number =
+            i < NUM ? (uint32_t)(i * UINT64_C(48271) % NUM) : i - NUM;
+
+        snprintf(name, sizeof name, "n%u.example.com", number);
+        derive_name(&terms, DNS, i < NUM ? VIA_SAN_DNS : VIA_SALVAGED,
+                    bytes_from_text(name));
+    }
+    CHECK(terms_finish(&terms));
+    CHECK(terms.num == NUM);
+    for (uint32_t i = 0; i < NUM; i++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "n%u.example.com",
+                 (uint32_t)(i * UINT64_C(48271) % NUM));
+        CHECK(bytes_equal_text(terms.list[i].value, name));
+        CHECK(terms.list[i].via == (VIA_SAN_DNS | VIA_SALVAGED));
+    }
+    arena_cleanup(&arena);
+}
+
+static void large_names_take_linear_memory(void **state)
+{
+    static const struct {
+        const char *piece;
+        size_t num;
+        size_t num_terms;
+    } rows[] = {
+        {"a", 1000000, 1},        {"a.", 400000, 1},    {"*.", 400000, 2},
+        {"\xc3\xbc.", 400000, 3}, {"\xfc.", 400000, 3}, {"@", 1000000, 1},
+        {"/", 1000000, 1},        {":", 1000000, 1},    {"xn--", 250000, 2},
+        {"xn--a.", 200000, 1},    {"::1.", 200000, 1},  {"\x01", 1000000, 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct arena arena = {.max = 16 * 1024 * 1024};
+        struct terms terms = {.arena = &arena};
+        struct buffer name = {0};
+
+        test_case = rows[i].piece;
+        for (size_t j = 0; j < rows[i].num; j++) {
+            buffer_append_text(&name, rows[i].piece);
+        }
+        derive_name(&terms, DNS, VIA_SAN_DNS, buffer_bytes(&name));
+        CHECK(terms_finish(&terms));
+        CHECK(terms.num == rows[i].num_terms);
+        CHECK(finds(terms.list, terms.num, buffer_bytes(&name)));
+        buffer_cleanup(&name);
+        arena_cleanup(&arena);
+    }
+}
+
+static void says_when_memory_runs_out(void **state)
+{
+    static const char *const names[] = {"example.com",
+                                        "b\xc3\xbc"
+                                        "cher.de",
+                                        "1.1.1.1", "https://a.b/c"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct arena arena = {.max = 8};
+        struct terms terms = {.arena = &arena};
+        struct term_list list;
+        struct err err = {0};
+
+        test_case = names[i];
+        derive_name(&terms, DNS, VIA_SAN_DNS, bytes_from_text(names[i]));
+        CHECK(!terms_finish(&terms));
+        CHECK(!names_from_text(&list, bytes_from_text(names[i]), &arena, &err));
+        CHECK(err.code == ERR_MEMORY);
+        arena_cleanup(&arena);
+    }
+}
+
+static void joins_what_is_not_there_yet(void **state)
+{
+    struct term old[] = {{TERM_DNS, VIA_SAN_DNS, bytes_from_text("b")},
+                         {TERM_DNS, VIA_CN, bytes_from_text("a")}};
+    struct term more[] = {
+        {TERM_CN_TEXT, VIA_UNAUTHENTICATED, bytes_from_text("a")},
+        {TERM_DNS, VIA_UNAUTHENTICATED, bytes_from_text("a")},
+        {TERM_DNS, VIA_UNAUTHENTICATED, bytes_from_text("0")}};
+    struct term_list list = {old, 2, FLAG_IP_IN_CN};
+    struct term_list others = {more, 3, FLAG_LONG_NAME};
+    struct arena arena = {0};
+    struct buffer shown = {0};
+
+    (void)state;
+    test_case = "join";
+    CHECK(names_join(&list, &others, &arena));
+    append_terms(&shown, list.terms, list.num_terms);
+    check_text(&shown, "dns:b dns:a cn:a dns:0");
+    CHECK(list.terms[1].via == VIA_CN);
+    CHECK(list.terms[3].via == VIA_UNAUTHENTICATED);
+    CHECK(list.flags == (FLAG_IP_IN_CN | FLAG_LONG_NAME));
+    buffer_cleanup(&shown);
+    arena_cleanup(&arena);
+}
+
+// ------------------------------------------------ certificates
+
+static void append_tlv(struct buffer *out, uint8_t tag, struct bytes content)
+{
+    buffer_append_byte(out, tag);
+    if (content.len < 128) {
+        buffer_append_byte(out, (uint8_t)content.len);
+    } else {
+        buffer_append_byte(out, 0x82);
+        buffer_append_uint(out, content.len, 2);
+    }
+    buffer_append(out, content);
+}
+
+static void wrap(struct buffer *content, uint8_t tag)
+{
+    struct buffer out = {0};
+
+    append_tlv(&out, tag, buffer_bytes(content));
+    buffer_cleanup(content);
+    *content = out;
+}
+
+// A TBSCertificate's parts as far as names go: "cn=TEXT", "dns=TEXT",
+// "ip=4 letters", and "san" begins another extension.
+static struct cert certificate(struct buffer *subject, struct buffer *sans,
+                               const char *const *parts, size_t num)
+{
+    static const uint8_t cn_oid[] = {0x06, 0x03, 0x55, 0x04, 0x03};
+    static const uint8_t san_oid[] = {0x06, 0x03, 0x55, 0x1d, 0x11};
+    struct buffer san = {0};
+
+    for (size_t i = 0; i <= num; i++) {
+        const char *part = i < num ? parts[i] : "san";
+
+        if (strncmp(part, "cn=", 3) == 0) {
+            struct buffer attribute = {0};
+
+            buffer_append(&attribute, bytes_of(cn_oid, sizeof cn_oid));
+            append_tlv(&attribute, 0x0c, bytes_from_text(part + 3));
+            wrap(&attribute, 0x30);
+            append_tlv(subject, 0x31, buffer_bytes(&attribute));
+            buffer_cleanup(&attribute);
+        } else if (strncmp(part, "dns=", 4) == 0) {
+            append_tlv(&san, 0x82, bytes_from_text(part + 4));
+        } else if (strncmp(part, "ip=", 3) == 0) {
+            append_tlv(&san, 0x87, bytes_from_text(part + 3));
+        } else if (san.len > 0) {
+            struct buffer extension = {0};
+
+            wrap(&san, 0x30);
+            wrap(&san, 0x04);
+            buffer_append(&extension, bytes_of(san_oid, sizeof san_oid));
+            buffer_append(&extension, buffer_bytes(&san));
+            append_tlv(sans, 0x30, buffer_bytes(&extension));
+            buffer_cleanup(&extension);
+            buffer_cleanup(&san);
+        }
+    }
+    wrap(subject, 0x30);
+    return (struct cert){.subject = buffer_bytes(subject),
+                         .extensions = buffer_bytes(sans),
+                         .is_whole = true};
+}
+
+static void derives_certificates(void **state)
+{
+    static const struct {
+        const char *parts[5];
+        const char *terms, *flags;
+    } rows[] = {
+        {{"dns=a.example"}, "dns:a.example", ""},
+        {{"cn=a.example", "dns=b.example", "dns=a.example"},
+         "dns:a.example dns:b.example",
+         ""},
+        {{"cn=A.example."}, "dns:a.example", "cn-not-in-san"},
+        {{"cn=a.example", "dns=b.example"},
+         "dns:a.example dns:b.example",
+         "cn-not-in-san"},
+        {{"cn=Acme Ltd", "dns=b.example"}, "cn:Acme Ltd dns:b.example", ""},
+        {{"cn=49.49.49.49", "ip=1111"}, "ip:49.49.49.49", "ip-in-cn"},
+        {{"cn=49.49.49.48", "ip=1111"},
+         "ip:49.49.49.48 ip:49.49.49.49",
+         "ip-in-cn cn-not-in-san"},
+        {{"cn=b\xc3\xbc"
+          "cher.de",
+          "dns=xn--bcher-kva.de"},
+         "cn:b\xc3\xbc"
+         "cher.de dns:b\xc3\xbc"
+         "cher.de ~dns:xn--bcher-kva.de",
+         "name-not-ascii"},
+        {{"cn=b\xc3\xbc"
+          "cher.de",
+          "dns=b.example"},
+         "cn:b\xc3\xbc"
+         "cher.de dns:b\xc3\xbc"
+         "cher.de ~dns:xn--bcher-kva.de dns:b.example",
+         "name-not-ascii cn-not-in-san"},
+        {{"dns=a.example", "san", "dns=b.example"},
+         "dns:a.example dns:b.example",
+         "duplicate-san"},
+        {{"san"}, "", "no-names"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buffer subject = {0}, sans = {0}, shown = {0}, flags = {0};
+        struct arena arena = {0};
+        struct term_list list;
+        struct cert cert;
+        size_t num = 0;
+
+        test_case = rows[i].parts[0];
+        while (num < COUNT_OF(rows[i].parts) && rows[i].parts[num] != NULL) {
+            num++;
+        }
+        cert = certificate(&subject, &sans, rows[i].parts, num);
+        CHECK(names_derive(&list, &cert, VIA_UNAUTHENTICATED, &arena));
+        append_terms(&shown, list.terms, list.num_terms);
+        check_text(&shown, rows[i].terms);
+        append_flags(&flags, list.flags);
+        check_text(&flags, rows[i].flags);
+        for (size_t j = 0; j < list.num_terms; j++) {
+            CHECK((list.terms[j].via & VIA_UNAUTHENTICATED) != 0);
+            CHECK((list.terms[j].via & DERIVE_VIA_CN_ITSELF) == 0);
+        }
+        buffer_cleanup(&subject);
+        buffer_cleanup(&sans);
+        buffer_cleanup(&shown);
+        buffer_cleanup(&flags);
+        arena_cleanup(&arena);
+    }
+}
+
+// As the manifest's maker tells hosts: letters that print, no path, no port.
+static bool is_host(struct bytes text)
+{
+    bool is_more = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (c < 33 || c > 126 || strchr("/:\\", c) != NULL) return false;
+        if (c != '.') is_more = true;
+    }
+    return is_more && text.len < 254;
+}
+
+// A common name of several words in ASCII that prints.
+static bool is_plain_text(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 32 || text.data[i] > 126) return false;
+    }
+    return memchr(names_cn_text(text).data, ' ', names_cn_text(text).len) !=
+           NULL;
+}
+
+static struct bytes json_bytes(const json_t *text)
+{
+    return bytes_of(json_string_value(text), json_string_length(text));
+}
+
+static void check_manifest_line(const json_t *line, size_t counts[3])
+{
+    char path[256];
+    struct bytes der;
+    struct arena arena = {0};
+    struct term_list list;
+    struct cert cert;
+    const json_t *item;
+    bool is_read;
+    size_t i;
+
+    snprintf(path, sizeof path, "certs/%s",
+             json_string_value(json_object_get(line, "file")));
+    test_case = path;
+    der = read_file(test_data(path));
+    is_read = cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL);
+    // What cannot be read has names all the same.
+    CHECK(is_read || !cert.is_whole);
+    CHECK(names_derive(&list, &cert, 0, &arena));
+    json_array_foreach(json_object_get(line, "dns"), i, item)
+    {
+        struct bytes name = json_bytes(item);
+
+        if (!is_host(name) || list.num_terms > 1000) continue;
+        CHECK(finds(list.terms, list.num_terms, name));
+        counts[0]++;
+    }
+    json_array_foreach(json_object_get(line, "ip"), i, item)
+    {
+        struct bytes hex = json_bytes(item);
+        uint8_t octets[16];
+        size_t len = hex.len / 2;
+        struct term want;
+
+        if (hex.len != 8 && hex.len != 32) continue;
+        CHECK(text_parse_hex(octets, len, hex));
+        names_unmap_ip(octets, &len);
+        want.kind = len == 4 ? TERM_IPV4 : TERM_IPV6;
+        want.value = bytes_of(octets, len);
+        CHECK(holds(list.terms, list.num_terms, &want));
+        counts[1]++;
+    }
+    json_array_foreach(json_object_get(line, "cn"), i, item)
+    {
+        struct bytes name = json_bytes(json_array_get(item, 1));
+        json_int_t tag = json_integer_value(json_array_get(item, 0));
+        struct term want = {TERM_CN_TEXT, 0, names_cn_text(name)};
+
+        if (is_host(name)) {
+            CHECK(finds(list.terms, list.num_terms, name));
+        } else if ((tag == 12 || tag == 19) && is_plain_text(name)) {
+            CHECK(holds(list.terms, list.num_terms, &want));
+        } else {
+            continue;
+        }
+        counts[2]++;
+    }
+    arena_cleanup(&arena);
+    free((void *)(uintptr_t)der.data);
+}
+
+static void finds_every_name_of_the_manifest(void **state)
+{
+    struct bytes manifest;
+    size_t counts[3] = {0}, start = 0;
+
+    (void)state;
+    SKIP_WITHOUT_DATA();
+    manifest = read_file(test_data("certs/manifest.jsonl"));
+    while (start < manifest.len) {
+        const uint8_t *line = manifest.data + start;
+        const uint8_t *end = memchr(line, '\n', manifest.len - start);
+        size_t len = end == NULL ? manifest.len - start : (size_t)(end - line);
+        json_t *json =
+            json_loadb((const char *)line, len, JSON_ALLOW_NUL, NULL);
+
+        assert_non_null(json);
+        check_manifest_line(json, counts);
+        json_decref(json);
+        start += len + 1;
+    }
+    print_message("found %zu DNS names, %zu addresses, %zu common names\n",
+                  counts[0], counts[1], counts[2]);
+    CHECK(counts[0] > 1000 && counts[1] > 50 && counts[2] > 500);
+    free((void *)(uintptr_t)manifest.data);
+}
+
+static void every_bit_has_its_word(void **state)
+{
+    (void)state;
+    test_case = "words";
+    CHECK(strcmp(names_via_word(VIA_SAN_IP), "san-ip") == 0);
+    CHECK(strcmp(names_via_word(VIA_IRREGULAR), "irregular") == 0);
+    CHECK(strcmp(names_flag_word(FLAG_IP_IN_DNS_NAME), "ip-in-dns-name") == 0);
+    CHECK(strcmp(names_flag_word(FLAG_SERIAL_REUSED), "serial-reused") == 0);
+    for (unsigned i = 0; i < 13; i++) {
+        CHECK(names_via_word(UINT32_C(1) << i) != NULL);
+    }
+    CHECK(names_via_word(UINT32_C(1) << 13) == NULL);
+    CHECK(names_via_word(0) == NULL);
+    CHECK(names_flag_word(UINT32_C(1) << 14) == NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strips_and_lowers),
+        cmocka_unit_test(keeps_wildcards_and_marks_odd_ones),
+        cmocka_unit_test(reads_names_beyond_ascii_both_ways),
+        cmocka_unit_test(finds_hosts_in_what_is_more),
+        cmocka_unit_test(finds_addresses_in_names),
+        cmocka_unit_test(reads_octets_of_any_length),
+        cmocka_unit_test(tells_common_names_from_hosts),
+        cmocka_unit_test(takes_the_hosts_of_mailboxes_and_uris),
+        cmocka_unit_test(flags_long_names),
+        cmocka_unit_test(questions_read_as_certificates_do),
+        cmocka_unit_test(three_spellings_find_one_another),
+        cmocka_unit_test(equal_names_become_one),
+        cmocka_unit_test(many_names_keep_their_order),
+        cmocka_unit_test(large_names_take_linear_memory),
+        cmocka_unit_test(says_when_memory_runs_out),
+        cmocka_unit_test(joins_what_is_not_there_yet),
+        cmocka_unit_test(derives_certificates),
+        cmocka_unit_test(finds_every_name_of_the_manifest),
+        cmocka_unit_test(every_bit_has_its_word),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
