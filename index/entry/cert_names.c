@@ -146,12 +146,12 @@ static void visit_other(struct name_walk *walk, struct bytes content)
     struct der oid, wrapper, value;
     enum cert_name_kind kind = CERT_NAME_OTHER;
 
-    if (der_read(&rest, &oid)) {
-        if (oid_is(oid.content, OID_UPN)) {
-            kind = CERT_NAME_UPN;
-        } else if (oid_is(oid.content, OID_SMTP_UTF8_MAILBOX)) {
-            kind = CERT_NAME_SMTP_UTF8;
-        }
+    if (!der_read(&rest, &oid) || der_number(oid.tag) != DER_OID) {
+        walk->is_broken = true;
+    } else if (oid_is(oid.content, OID_UPN)) {
+        kind = CERT_NAME_UPN;
+    } else if (oid_is(oid.content, OID_SMTP_UTF8_MAILBOX)) {
+        kind = CERT_NAME_SMTP_UTF8;
     }
     if (kind == CERT_NAME_OTHER) {
         name_walk_visit(walk, CERT_NAME_OTHER, 0, false, content);
@@ -269,21 +269,20 @@ bool cert_each_name(const struct cert *cert, cert_name_visit *visit,
     struct name_walk walk = {visit, context, false, false};
     struct bytes skip[3];
     size_t num_skip = 0;
-    bool subject_whole;
+    bool subject_whole, extensions_whole;
 
     name_walk_subject(&walk, cert->subject);
     subject_whole = cert->subject.len > 0 && !walk.is_broken;
     walk.is_broken = false;
-    if (walk_extensions(cert, &walk) && cert->is_whole) return !walk.is_stopped;
+    extensions_whole = walk_extensions(cert, &walk);
     if (walk.is_stopped) return false;
+    if (cert->is_whole) return true;
     // An issuer is passed over only where the fields stand as they should.
     if (subject_whole && reads_as_name(cert->issuer)) {
         skip[num_skip++] = cert->issuer;
     }
     if (subject_whole) skip[num_skip++] = cert->subject;
-    if (!walk.is_broken && cert->extensions.len > 0) {
-        skip[num_skip++] = cert->extensions;
-    }
+    if (extensions_whole) skip[num_skip++] = cert->extensions;
     name_salvage(&walk, cert->der, skip, num_skip);
     return !walk.is_stopped;
 }

@@ -13,7 +13,7 @@
 #include "index/base/text.h"
 #include "index/entry/cert.h"
 #include "index/entry/der.h"
-#include "index/entry/leaf.h"
+#include "tests/support/make_der.h"
 
 enum { NAMES_MAX = 20000 };
 
@@ -335,10 +335,387 @@ static void reads_every_certificate_of_the_manifest(void **state)
     assert_true(num_boringssl > 1300);
 }
 
+// --------------------------------------------------- where names may hide
+
+// A name as expected: kind, text, whether only a search finds it.
+struct expected {
+    enum cert_name_kind kind;
+    const char *text;
+    bool salvaged;
+};
+
+enum { EXPECTED_MAX = 6 };
+
+static const struct {
+    const char *name;
+    const char *subject;    // hex of the Name's content; "": subject.example
+    const char *extensions; // hex
+    bool whole;
+    struct expected names[EXPECTED_MAX];
+} hiding_places[] = {
+#define DNS_A "8201 61 "                // a
+#define SAN(len) "30" len "0603551d11 " // then OCTET STRING
+#define CN_OID "0603550403 "
+#define MAIL_OID "06092a864886f70d010901 "
+    {"one SAN",
+     "",
+     SAN("0c") "0405 3003" DNS_A,
+     true,
+     {{CERT_NAME_CN, "subject.example", false}, {CERT_NAME_DNS, "a", false}}},
+    {"critical SAN",
+     "",
+     SAN("0f") "0101ff 0405 3003" DNS_A,
+     true,
+     {{CERT_NAME_CN, "subject.example", false}, {CERT_NAME_DNS, "a", false}}},
+    {"two SAN extensions",
+     "",
+     SAN("0c") "0405 3003" DNS_A SAN("0c") "0405 3003 820162",
+     true,
+     {{CERT_NAME_CN, "subject.example", false},
+      {CERT_NAME_DNS, "a", false},
+      {CERT_NAME_DNS, "b", false}}},
+    {"a zero byte behind the SAN",
+     "",
+     SAN("0d") "0406 3003" DNS_A "00",
+     true,
+     {{CERT_NAME_CN, "subject.example", false}, {CERT_NAME_DNS, "a", false}}},
+    {"a name behind the SAN",
+     "",
+     SAN("0f") "0408 3003" DNS_A "820162",
+     false,
+     {{CERT_NAME_DNS, "a", false}, {CERT_NAME_DNS, "b", true}}},
+    {"names of every kind",
+     "",
+     SAN("1b") "0414 3012 8101 65" DNS_A "8601 75 8704 7f000001 880129",
+     true,
+     {{CERT_NAME_EMAIL, "e", false},
+      {CERT_NAME_DNS, "a", false},
+      {CERT_NAME_URI, "u", false},
+      {CERT_NAME_IP, "\x7f\x00\x00\x01", false},
+      {CERT_NAME_OTHER, "\x29", false}}},
+    {"UPN",
+     "",
+     SAN("1e") "0417 3015 a013 060a2b060104018237140203 a005 0c03 614062",
+     true,
+     {{CERT_NAME_UPN, "a@b", false}}},
+    {"SmtpUTF8Mailbox",
+     "",
+     SAN("1c") "0415 3013 a011 06082b06010505070809 a005 0c03 614062",
+     true,
+     {{CERT_NAME_SMTP_UTF8, "a@b", false}}},
+    {"directoryName",
+     "",
+     SAN("1a") "0413 3011 a40f 300d 310b 3009" CN_OID "0c02 6162",
+     true,
+     {{CERT_NAME_DIRECTORY, "ab", false}}},
+    {"directoryName without a common name",
+     "",
+     SAN("1a") "0413 3011 a40f 300d 310b 3009 0603550406 0c02 6162",
+     true,
+     {{CERT_NAME_OTHER,
+       "\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x0c\x02"
+       "ab",
+       false}}},
+    {"two attributes in one RDN, two RDNs",
+     "3114 3008" CN_OID "0c0161 3008" CN_OID "130162 310a 3008" CN_OID "160163",
+     "",
+     true,
+     {{CERT_NAME_CN, "a", false},
+      {CERT_NAME_CN, "b", false},
+      {CERT_NAME_CN, "c", false}}},
+    {"emailAddress",
+     "3112 3010" MAIL_OID "1603 614062",
+     "",
+     true,
+     {{CERT_NAME_SUBJECT_EMAIL, "a@b", false}}},
+    {"BMPString",
+     "310b 3009" CN_OID "1e02 0061",
+     "",
+     true,
+     {{CERT_NAME_CN, "\x00\x61", false}}},
+    {"indefinite lengths",
+     "3180 3080" CN_OID "0c0161 0000 0000",
+     "3080 0603551d11 0407 3080" DNS_A "0000 0000",
+     true,
+     {{CERT_NAME_CN, "a", false}, {CERT_NAME_DNS, "a", false}}},
+    {"non-minimal lengths",
+     "",
+     "3082 000f 06810355 1d11 048106 308103" DNS_A,
+     true,
+     {{CERT_NAME_DNS, "a", false}}},
+    {"wrong classes all over",
+     "",
+     "700c 4603551d11 4405 7003" DNS_A,
+     true,
+     {{CERT_NAME_DNS, "a", false}}},
+    {"universal class in the SAN",
+     "",
+     SAN("0c") "0405 3003 0201 61",
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"constructed dNSName",
+     "",
+     SAN("13") "040c 300a a208 160161 2403 040162",
+     false,
+     {{CERT_NAME_DNS, "a", true}, {CERT_NAME_DNS, "b", true}}},
+    {"constructed common name",
+     "310d 300b" CN_OID "2c04 0c02 6162",
+     "",
+     false,
+     {{CERT_NAME_CN, "ab", true}}},
+    {"explicit wrapper in the SAN",
+     "",
+     SAN("0e") "0407 3005 a003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN wrapped in an explicit tag",
+     "",
+     SAN("0e") "0407 a005 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN wrapped in a SEQUENCE",
+     "",
+     SAN("0e") "0407 3005 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN in two OCTET STRINGs",
+     "",
+     SAN("0e") "0407 0405 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"constructed OCTET STRING",
+     "",
+     SAN("0e") "2407 0405 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN that is no SEQUENCE",
+     "",
+     SAN("0a") "0403" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN in a SET",
+     "",
+     SAN("0c") "0405 3103" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN without OCTET STRING",
+     "",
+     SAN("0a") "3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"SAN longer than its extension",
+     "",
+     SAN("0c") "0405 30ff" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"extension longer than all",
+     "",
+     SAN("ff") "0405 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"name longer than its SAN, then another",
+     "",
+     SAN("0f") "0408 3006 827f 61" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", true}}},
+    {"siblings behind a broken extension",
+     "",
+     "3002 06ff" SAN("0c") "0405 3003" DNS_A,
+     false,
+     {{CERT_NAME_DNS, "a", false}}},
+    {"a broken RDN before a common name",
+     "3103 3001 ff 310a 3008" CN_OID "0c0161",
+     "",
+     false,
+     {{CERT_NAME_CN, "a", false}}},
+    {"an RDN that claims too much",
+     "310a 3008" CN_OID "0c0161 317f 3008" CN_OID "0c0162",
+     "",
+     false,
+     {{CERT_NAME_CN, "a", true}, {CERT_NAME_CN, "b", true}}},
+};
+
+static struct bytes make_hiding_place(size_t i)
+{
+    struct bytes subject = from_hex(hiding_places[i].subject);
+    struct bytes extensions = from_hex(hiding_places[i].extensions);
+    struct buffer out = {0};
+    struct bytes der;
+
+    make_certificate(&out, &(struct make_cert){.subject = subject,
+                                               .extensions = extensions});
+    der = heap_copy(buffer_bytes(&out));
+    buffer_cleanup(&out);
+    free((void *)subject.data);
+    free((void *)extensions.data);
+    return der;
+}
+
+// Text of a table; the octets of zero in it are counted by kind.
+static struct bytes expected_bytes(const struct expected *expected)
+{
+    struct bytes text = bytes_from_text(expected->text);
+
+    if (expected->kind == CERT_NAME_IP) text.len = 4;
+    if (text.len == 0) text.len = 2;
+    return text;
+}
+
+static bool finds(const struct expected *expected)
+{
+    for (size_t i = 0; i < found.num; i++) {
+        if (found.names[i].kind == expected->kind &&
+            found.names[i].salvaged == expected->salvaged &&
+            bytes_equal(found.names[i].raw, expected_bytes(expected))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void finds_names_wherever_they_hide(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hiding_places); i++) {
+        struct bytes der = make_hiding_place(i);
+        struct cert cert;
+
+        test_case = hiding_places[i].name;
+        CHECK(cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL));
+        find_names(&cert);
+        CHECK(cert.is_whole == hiding_places[i].whole);
+        if (cert.is_whole) CHECK(count_salvaged() == 0);
+        for (size_t k = 0; k < EXPECTED_MAX; k++) {
+            if (hiding_places[i].names[k].text == NULL) break;
+            CHECK(finds(&hiding_places[i].names[k]));
+        }
+        ask_everything(&cert);
+        free((void *)der.data);
+    }
+}
+
+static void visits_in_certificate_order(void **state)
+{
+    struct bytes der = make_hiding_place(2);
+    struct cert cert;
+
+    (void)state;
+    assert_true(cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL));
+    find_names(&cert);
+    assert_int_equal(found.num, 3);
+    assert_int_equal(found.names[0].kind, CERT_NAME_CN);
+    assert_int_equal(found.names[0].tag, DER_UTF8_STRING);
+    assert_true(bytes_equal_text(found.names[1].raw, "a"));
+    assert_true(bytes_equal_text(found.names[2].raw, "b"));
+    free((void *)der.data);
+}
+
+static bool stop_at_once(void *context, const struct cert_name *name)
+{
+    size_t *num = context;
+
+    (void)name;
+    ++*num;
+    return false;
+}
+
+static void stops_when_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hiding_places); i++) {
+        struct bytes der = make_hiding_place(i);
+        struct cert cert;
+        size_t num = 0;
+
+        test_case = hiding_places[i].name;
+        CHECK(cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL));
+        CHECK(!cert_each_name(&cert, stop_at_once, &num));
+        CHECK(num == 1);
+        free((void *)der.data);
+    }
+}
+
+// Every truncation and every changed octet is survived, and whatever is cut
+// is said: no certificate is whole without its end.
+static void survives_every_truncation_and_change(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hiding_places); i++) {
+        struct bytes der = make_hiding_place(i);
+        struct cert cert;
+
+        test_case = hiding_places[i].name;
+        for (size_t len = 0; len < der.len; len++) {
+            struct bytes cut = heap_copy(bytes_of(der.data, len));
+
+            if (cert_parse(&cert, cut, CERT_FORM_CERTIFICATE, NULL)) {
+                CHECK(cert.serial.len == 2);
+            }
+            CHECK(!cert.is_whole && cert.reason[0] != '\0');
+            ask_everything(&cert);
+            free((void *)cut.data);
+        }
+        for (size_t at = 0; at < der.len; at++) {
+            uint8_t *octet = (uint8_t *)der.data + at, before = *octet;
+            static const uint8_t values[] = {0x00, 0x80, 0x7f, 0xff, 0x84};
+
+            for (size_t k = 0; k < COUNT_OF(values); k++) {
+                *octet = values[k];
+                (void)!cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL);
+                CHECK(cert.is_whole == (cert.reason[0] == '\0'));
+                ask_everything(&cert);
+            }
+            *octet = before;
+        }
+        free((void *)der.data);
+    }
+}
+
+static const struct {
+    const char *name;
+    const char *hex;
+    enum cert_form form;
+    const char *error;
+} refused[] = {
+    {"nothing", "", CERT_FORM_CERTIFICATE, "certificate: not a SEQUENCE"},
+    {"one octet", "30", CERT_FORM_CERTIFICATE, "certificate: not a SEQUENCE"},
+    {"text", "48656c6c6f", CERT_FORM_CERTIFICATE,
+     "certificate: not a SEQUENCE"},
+    {"no tbs", "3000", CERT_FORM_CERTIFICATE, "tbsCertificate: not a SEQUENCE"},
+    {"tbs is an INTEGER", "3003 020100", CERT_FORM_CERTIFICATE,
+     "tbsCertificate: not a SEQUENCE"},
+    {"no serial", "3000", CERT_FORM_TBS, "tbsCertificate: no serial"},
+    {"version alone", "3005 a003020102", CERT_FORM_TBS,
+     "tbsCertificate: no serial"},
+};
+
+static void refuses_what_has_no_serial(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        struct bytes der = from_hex(refused[i].hex);
+        struct err err = {0};
+        struct cert cert;
+
+        test_case = refused[i].name;
+        CHECK(!cert_parse(&cert, der, refused[i].form, &err));
+        CHECK(err.code == ERR_MALFORMED);
+        CHECK(strcmp(err.text, refused[i].error) == 0);
+        CHECK(!cert.is_whole);
+        ask_everything(&cert);
+        free((void *)der.data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_certificate_of_the_manifest),
+        cmocka_unit_test(finds_names_wherever_they_hide),
+        cmocka_unit_test(visits_in_certificate_order),
+        cmocka_unit_test(stops_when_told),
+        cmocka_unit_test(survives_every_truncation_and_change),
+        cmocka_unit_test(refuses_what_has_no_serial),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

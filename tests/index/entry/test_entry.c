@@ -303,9 +303,12 @@ static size_t check_embedded_scts(const struct cert *cert, const json_t *list,
     return num;
 }
 
+#define LIVE_2026                                                              \
+    "rfc6962/live2026-argon2026h2/"                                            \
+    "get-entries-start=1111014090-end=1111014109.json"
+
 static const char *const answers[] = {
-    "rfc6962/live2026-argon2026h2/"
-    "get-entries-start=1111014090-end=1111014109.json",
+    LIVE_2026,
     "rfc6962/argon2020/get-entries-start-10000-end-10000.json",
     "rfc6962/ctgo-logclient/get-entries-precert-and-x509.json",
     "rfc6962/ctgo-four-entries/get-entries-start=0-end=3.json",
