@@ -1,0 +1,332 @@
+// testlog_main.c - the test log as a program.
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "index/base/json.h"
+#include "index/base/text.h"
+#include "tests/support/faults.h"
+#include "tests/support/testlog.h"
+
+static const char usage[] =
+    "usage: testlog serve [options] --dir OUT\n"
+    "       testlog write [options] DIR\n"
+    "       testlog truth [options]\n"
+    "\n"
+    "A small CT log for tests, demo and bench.  serve answers on 127.0.0.1 "
+    "under\n"
+    "/rfc6962/ and /static/ and writes into OUT: rfc6962.json and static.json "
+    "(log\n"
+    "objects), genuine-issuer.pem (with --fina), ca.pem (with --tls) and last\n"
+    "`ready`, with the port.  write makes a folder of tiles.  truth prints "
+    "what was\n"
+    "planted in each entry, one JSON object a line.\n"
+    "\n"
+    "  --entries N         how many to generate (1000)\n"
+    "  --seed S            same seed and options, same tree (1)\n"
+    "  --fina              the certificates of the Fina incident are among "
+    "them\n"
+    "  --read DIR          entries of a real log instead: a folder of tiles, "
+    "or of\n"
+    "                      get-entries*.json\n"
+    "  --size N            serve a tree of N entries first (all)\n"
+    "  --growth R          and R entries more every second\n"
+    "  --batch N           get-entries gives at most N (256)\n"
+    "  --delay-ms D        before every answer\n"
+    "  --listen-port P     (any free one)\n"
+    "  --tls               HTTPS, with a CA of its own\n"
+    "  --same-key          both protocols are one log, of one key\n"
+    "  --rsa               RSA keys, not P-256\n"
+    "  --no-leaf-index     leaves without extensions, as archived logs have "
+    "them\n"
+    "  --time MS           the time of every head (now)\n"
+    "  --memory MIB        for entries and bodies (1536)\n"
+    "  --for SECONDS       ends by itself (600)\n"
+    "  --fault LIST        NAME, NAME=N or NAME=K:BIT, with commas; may "
+    "repeat\n"
+    "\n"
+    "While it serves, GET /control/size=N and /control/faults=LIST change "
+    "them.\n"
+    "\n"
+    "Faults:\n";
+
+struct arguments {
+    struct testlog_options options;
+    struct buffer faults;
+    const char *dir;
+    uint64_t seconds;
+};
+
+enum testlog_option {
+    OPTION_HELP = 256,
+    OPTION_ENTRIES,
+    OPTION_SEED,
+    OPTION_FINA,
+    OPTION_READ,
+    OPTION_SIZE,
+    OPTION_GROWTH,
+    OPTION_BATCH,
+    OPTION_DELAY_MS,
+    OPTION_LISTEN_PORT,
+    OPTION_TLS,
+    OPTION_SAME_KEY,
+    OPTION_RSA,
+    OPTION_NO_LEAF_INDEX,
+    OPTION_TIME,
+    OPTION_MEMORY,
+    OPTION_FOR,
+    OPTION_FAULT,
+    OPTION_DIR,
+};
+
+static const struct option long_options[] = {
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"entries", required_argument, NULL, OPTION_ENTRIES},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"fina", no_argument, NULL, OPTION_FINA},
+    {"read", required_argument, NULL, OPTION_READ},
+    {"size", required_argument, NULL, OPTION_SIZE},
+    {"growth", required_argument, NULL, OPTION_GROWTH},
+    {"batch", required_argument, NULL, OPTION_BATCH},
+    {"delay-ms", required_argument, NULL, OPTION_DELAY_MS},
+    {"listen-port", required_argument, NULL, OPTION_LISTEN_PORT},
+    {"tls", no_argument, NULL, OPTION_TLS},
+    {"same-key", no_argument, NULL, OPTION_SAME_KEY},
+    {"rsa", no_argument, NULL, OPTION_RSA},
+    {"no-leaf-index", no_argument, NULL, OPTION_NO_LEAF_INDEX},
+    {"time", required_argument, NULL, OPTION_TIME},
+    {"memory", required_argument, NULL, OPTION_MEMORY},
+    {"for", required_argument, NULL, OPTION_FOR},
+    {"fault", required_argument, NULL, OPTION_FAULT},
+    {"dir", required_argument, NULL, OPTION_DIR},
+    {0},
+};
+
+static int fail(const char *text)
+{
+    (void)fprintf(stderr, "testlog: %s\n", text);
+    return 2;
+}
+
+static int help(void)
+{
+    struct buffer text = {0};
+
+    buffer_append_text(&text, usage);
+    faults_help(&text);
+    (void)fwrite(text.data, 1, text.len, stdout);
+    buffer_cleanup(&text);
+    return 0;
+}
+
+// set_number sets what takes a number; false when the option takes none.
+static bool set_number(struct arguments *arguments, int option, uint64_t number)
+{
+    struct testlog_options *options = &arguments->options;
+
+    switch (option) {
+    case OPTION_ENTRIES:
+        options->entries = number;
+        return true;
+    case OPTION_SEED:
+        options->seed = number;
+        return true;
+    case OPTION_SIZE:
+        options->size = number;
+        return true;
+    case OPTION_GROWTH:
+        options->growth = number;
+        return true;
+    case OPTION_BATCH:
+        options->batch = (unsigned)number;
+        return true;
+    case OPTION_DELAY_MS:
+        options->delay_ms = (unsigned)number;
+        return true;
+    case OPTION_LISTEN_PORT:
+        options->port = (uint16_t)number;
+        return true;
+    case OPTION_TIME:
+        options->time_ms = number;
+        return true;
+    case OPTION_MEMORY:
+        options->memory_max = (size_t)number << 20;
+        return true;
+    case OPTION_FOR:
+        arguments->seconds = number;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool set_option(struct arguments *arguments, int option)
+{
+    struct testlog_options *options = &arguments->options;
+    uint64_t number = 0;
+
+    switch (option) {
+    case OPTION_FINA:
+        options->fina = true;
+        return true;
+    case OPTION_TLS:
+        options->tls = true;
+        return true;
+    case OPTION_SAME_KEY:
+        options->same_key = true;
+        return true;
+    case OPTION_RSA:
+        options->rsa = true;
+        return true;
+    case OPTION_NO_LEAF_INDEX:
+        options->no_leaf_index = true;
+        return true;
+    case OPTION_READ:
+        options->read = optarg;
+        return true;
+    case OPTION_DIR:
+        arguments->dir = optarg;
+        return true;
+    case OPTION_FAULT:
+        buffer_append_text(&arguments->faults, optarg);
+        buffer_append_text(&arguments->faults, ",");
+        return true;
+    default:
+        return optarg != NULL &&
+               text_parse_uint(&number, bytes_from_text(optarg)) &&
+               set_number(arguments, option, number);
+    }
+}
+
+// wait_for_the_end sleeps for so many seconds, or until a signal.
+static void wait_for_the_end(uint64_t seconds)
+{
+    struct timespec until = {.tv_sec = (time_t)seconds};
+    sigset_t ends;
+
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGTERM);
+    while (sigtimedwait(&ends, NULL, &until) < 0 && errno == EINTR) {
+    }
+}
+
+static bool serve(const struct arguments *arguments, struct err *err)
+{
+    struct testlog *log;
+    sigset_t ends;
+    bool ok;
+
+    (void)sigemptyset(&ends); // blocked in every thread: the main one waits
+    (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    if (!testlog_start(&log, &arguments->options, err)) return false;
+    ok = testlog_write_files(log, arguments->dir, err);
+    if (ok) {
+        (void)printf("%s\n%s\n", testlog_url(log, TESTLOG_RFC6962),
+                     testlog_url(log, TESTLOG_STATIC));
+        (void)fflush(stdout);
+        wait_for_the_end(arguments->seconds);
+    }
+    testlog_stop(log);
+    return ok;
+}
+
+static bool write_tiles(const struct arguments *arguments, struct err *err)
+{
+    struct testlog *log;
+    bool ok;
+
+    if (!testlog_open(&log, &arguments->options, err)) return false;
+    ok = testlog_write_tiles(log, arguments->dir, err);
+    testlog_stop(log);
+    return ok;
+}
+
+static void print_truth(uint64_t index, const struct testlog_truth *truth)
+{
+    struct buffer line = {0};
+
+    buffer_printf(&line, "{\"index\":%llu,\"issuance\":\"%s%llu\",\"type\":",
+                  (unsigned long long)index, truth->special ? "special-" : "",
+                  (unsigned long long)truth->issuance);
+    buffer_append_text(&line, truth->precert ? "\"precert\"" : "\"final\"");
+    buffer_printf(&line, ",\"not_before\":%lld,\"not_after\":%lld",
+                  (long long)truth->not_before, (long long)truth->not_after);
+    buffer_append_text(&line, ",\"issuer\":");
+    json_append_string(&line, bytes_from_text(truth->issuer));
+    if (truth->common_name != NULL) {
+        buffer_append_text(&line, ",\"cn\":");
+        json_append_string(&line, bytes_from_text(truth->common_name));
+    }
+    buffer_append_text(&line, ",\"dns\":[");
+    for (size_t i = 0; i < truth->num_dns; i++) {
+        if (i > 0) buffer_append_byte(&line, ',');
+        json_append_string(&line, bytes_from_text(truth->dns[i]));
+    }
+    buffer_append_text(&line, "],\"ip\":[");
+    for (size_t i = 0; i < truth->num_addresses; i++) {
+        buffer_append_text(&line, i > 0 ? ",\"" : "\"");
+        text_append_hex(&line, truth->addresses[i]);
+        buffer_append_byte(&line, '"');
+    }
+    buffer_append_text(&line, "]}\n");
+    (void)fwrite(line.data, 1, line.len, stdout);
+    buffer_cleanup(&line);
+}
+
+static bool print_all(const struct arguments *arguments, struct err *err)
+{
+    struct testlog *log;
+    struct testlog_truth truth;
+
+    if (!testlog_open(&log, &arguments->options, err)) return false;
+    for (uint64_t i = 0; testlog_truth(log, i, &truth); i++) {
+        print_truth(i, &truth);
+        testlog_truth_cleanup(&truth);
+    }
+    testlog_stop(log);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {
+        .options = {.entries = 1000, .seed = 1},
+        .seconds = 600,
+    };
+    const char *command;
+    struct err err = {0};
+    int option;
+    bool ok;
+
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (option == OPTION_HELP || option == 'h') return help();
+        if (option == '?') return 2; // getopt has said why
+        if (!set_option(&arguments, option)) return fail("not a number");
+    }
+    if (optind == argc) return fail("serve, write or truth? --help tells");
+    command = argv[optind++];
+    buffer_append_byte(&arguments.faults, '\0');
+    arguments.options.faults = (const char *)arguments.faults.data;
+    if (optind < argc && arguments.dir == NULL) arguments.dir = argv[optind];
+    if (strcmp(command, "truth") == 0) {
+        ok = print_all(&arguments, &err);
+    } else if (arguments.dir == NULL) {
+        ok = err_set(&err, ERR_USAGE, "a folder is needed");
+    } else if (strcmp(command, "serve") == 0) {
+        ok = serve(&arguments, &err);
+    } else if (strcmp(command, "write") == 0) {
+        ok = write_tiles(&arguments, &err);
+    } else {
+        ok = err_set(&err, ERR_USAGE, "no command '%s'", command);
+    }
+    buffer_cleanup(&arguments.faults);
+    return ok ? 0 : fail(err.text);
+}
