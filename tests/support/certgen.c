@@ -326,7 +326,7 @@ void certgen_signed(struct buffer *out, const struct certgen_spec *spec,
     struct buffer tbs = {0}, signature = {0};
 
     certgen_tbs(&tbs, spec, form);
-    fixed_key_sign(fixed_key, buffer_bytes(&tbs), &signature);
+    fixed_key_sign(key, buffer_bytes(&tbs), &signature);
     certgen_wrap(out, buffer_bytes(&tbs), spec->algorithm,
                  buffer_bytes(&signature));
     buffer_cleanup(&tbs);
