@@ -282,7 +282,9 @@ bool cert_each_name(const struct cert *cert, cert_name_visit *visit,
         skip[num_skip++] = cert->issuer;
     }
     if (subject_whole) skip[num_skip++] = cert->subject;
-    if (extensions_whole) skip[num_skip++] = cert->extensions;
+    if (extensions_whole && cert->extensions.len > 0) {
+        skip[num_skip++] = cert->extensions;
+    }
     name_salvage(&walk, cert->der, skip, num_skip);
     return !walk.is_stopped;
 }

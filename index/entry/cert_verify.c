@@ -51,21 +51,49 @@ static const struct scheme *find_scheme(const struct scheme *from, size_t num,
     return NULL;
 }
 
-// Finds the hash in RSASSA-PSS-params { [0] { AlgorithmIdentifier } ... }, RFC
-// 4055 section 3.1.  Only what the Web PKI allows: one hash for all, a salt of
-// its length, which the verification itself insists on.
+#define OID_MGF1 "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08"
+
+// Takes [number] { AlgorithmIdentifier } off the front: its OID, and in
+// `parameters` what follows it.
+static bool take_algorithm(struct bytes *view, unsigned number, struct der *oid,
+                           struct bytes *parameters)
+{
+    struct der wrapper, algorithm;
+
+    if (!der_read(view, &wrapper) || der_number(wrapper.tag) != number ||
+        !der_read(&wrapper.content, &algorithm) ||
+        !der_read(&algorithm.content, oid)) {
+        return false;
+    }
+    *parameters = algorithm.content;
+    return true;
+}
+
+// Finds the hash of RSASSA-PSS-params, RFC 4055 section 3.1.  Only what the
+// Web PKI allows: MGF1 with the same hash, a salt of its length.
 static const struct scheme *find_pss_hash(struct bytes view)
 {
-    struct der parameters, wrapper, algorithm, oid;
+    const struct scheme *hash;
+    struct der parameters, oid, mask, mask_algorithm, mask_oid, wrapper, salt;
+    struct bytes rest;
 
-    if (!der_read(&view, &parameters) ||
-        !der_read(&parameters.content, &wrapper) ||
-        der_number(wrapper.tag) != 0 ||
-        !der_read(&wrapper.content, &algorithm) ||
-        !der_read(&algorithm.content, &oid)) {
+    if (!der_read(&view, &parameters)) return NULL;
+    view = parameters.content;
+    if (!take_algorithm(&view, 0, &oid, &rest) ||
+        !take_algorithm(&view, 1, &mask, &rest) ||
+        !oid_is(mask.content, OID_MGF1) || !der_read(&rest, &mask_algorithm) ||
+        !der_read(&mask_algorithm.content, &mask_oid) ||
+        !bytes_equal(mask_oid.content, oid.content) ||
+        !der_read(&view, &wrapper) || der_number(wrapper.tag) != 2 ||
+        !der_read(&wrapper.content, &salt) || view.len != 0) {
         return NULL;
     }
-    return find_scheme(pss_hashes, COUNT_OF(pss_hashes), oid.content);
+    hash = find_scheme(pss_hashes, COUNT_OF(pss_hashes), oid.content);
+    if (hash == NULL || salt.content.len != 1 ||
+        salt.content.data[0] != EVP_MD_size(hash->digest())) {
+        return NULL;
+    }
+    return hash;
 }
 
 static EVP_PKEY *read_key(struct bytes spki)
