@@ -1,0 +1,379 @@
+// chunk.c - see chunk.h.
+
+#include "index/store/chunk.h"
+
+#include <stdlib.h>
+
+#include "index/base/checksum.h"
+#include "index/base/varint.h"
+#include "index/entry/record.h"
+#include "index/store/chunk_content.h"
+#include "index/store/keys.h"
+#include "index/store/posting.h"
+
+enum {
+    SLOTS_FIRST = 256, // a power of two
+    SAMPLES_BYTES_MAX = 8 * 1024 * 1024,
+    COMPRESS_LEN_MIN = 32, // below this a frame only gets longer
+};
+
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "chunk: no memory");
+}
+
+bool chunk_new(struct chunk **out, struct err *err)
+{
+    struct chunk *chunk = calloc(1, sizeof *chunk);
+
+    if (chunk == NULL) return no_memory(err);
+    // Offsets into these are 32 bits wide.
+    chunk->key_bytes.max = UINT32_MAX;
+    chunk->issuer_names.max = UINT32_MAX;
+    if (!zstd_codec_new(&chunk->codec, err)) {
+        chunk_free(chunk);
+        return false;
+    }
+    *out = chunk;
+    return true;
+}
+
+void chunk_free(struct chunk *chunk)
+{
+    if (chunk == NULL) return;
+    zstd_dictionary_free(chunk->dictionary);
+    zstd_codec_free(chunk->codec);
+    free(chunk->entries);
+    free(chunk->keys);
+    free(chunk->issuers);
+    free(chunk->slots);
+    free(chunk->chain_numbers);
+    free(chunk->sample_lens);
+    buffer_cleanup(&chunk->bodies);
+    buffer_cleanup(&chunk->leaf_hashes);
+    buffer_cleanup(&chunk->plain);
+    buffer_cleanup(&chunk->key_bytes);
+    buffer_cleanup(&chunk->issuer_names);
+    buffer_cleanup(&chunk->samples);
+    free(chunk);
+}
+
+void chunk_reset(struct chunk *chunk, const struct index_log *log,
+                 uint64_t first, struct bytes dictionary)
+{
+    chunk->log = log->number;
+    chunk->facts_only = log->keep == KEEP_FACTS;
+    chunk->first = first;
+    chunk->dictionary_bytes = dictionary;
+    chunk->num_unparsed = 0;
+    chunk->num_entries = 0;
+    chunk->num_keys = 0;
+    chunk->sealed = false;
+    chunk->num_issuers = 0;
+    chunk->num_chain_numbers = 0;
+    chunk->num_samples = 0;
+    if (chunk->num_slots != 0) {
+        memset(chunk->slots, 0, chunk->num_slots * sizeof *chunk->slots);
+    }
+    buffer_reset(&chunk->bodies);
+    buffer_reset(&chunk->leaf_hashes);
+    buffer_reset(&chunk->plain);
+    buffer_reset(&chunk->key_bytes);
+    buffer_reset(&chunk->issuer_names);
+    buffer_reset(&chunk->samples);
+}
+
+// Makes room for one more element of an array.
+static bool grow(void *array, size_t *size, size_t num, size_t each)
+{
+    void **slot = array;
+    size_t more = *size == 0 ? 256 : *size * 2;
+    void *larger;
+
+    if (num < *size) return true;
+    if (more > SIZE_MAX / 2 / each) return false;
+    larger = realloc(*slot, more * each);
+    if (larger == NULL) return false;
+    *slot = larger;
+    *size = more;
+    return true;
+}
+
+// ------------------------------------------------------------ chains
+
+static bool slots_grow(struct chunk *chunk)
+{
+    size_t num = chunk->num_slots == 0 ? SLOTS_FIRST : chunk->num_slots * 2;
+    uint32_t *slots = calloc(num, sizeof *slots);
+
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < chunk->num_issuers; i++) {
+        size_t at =
+            checksum(sha256_bytes(&chunk->issuers[i]), (struct bytes){0});
+
+        for (at &= num - 1; slots[at] != 0;) {
+            at = (at + 1) & (num - 1);
+        }
+        slots[at] = (uint32_t)i + 1;
+    }
+    free(chunk->slots);
+    chunk->slots = slots;
+    chunk->num_slots = num;
+    return true;
+}
+
+static bool issuer_number(struct chunk *chunk, const struct sha256_hash *issuer,
+                          uint32_t *number)
+{
+    size_t at;
+
+    if (2 * chunk->num_issuers >= chunk->num_slots && !slots_grow(chunk)) {
+        return false;
+    }
+    at = checksum(sha256_bytes(issuer), (struct bytes){0});
+    for (at &= chunk->num_slots - 1; chunk->slots[at] != 0;) {
+        *number = chunk->slots[at] - 1;
+        if (sha256_equal(&chunk->issuers[*number], issuer)) return true;
+        at = (at + 1) & (chunk->num_slots - 1);
+    }
+    if (!grow(&chunk->issuers, &chunk->size_issuers, chunk->num_issuers,
+              sizeof *chunk->issuers)) {
+        return false;
+    }
+    *number = (uint32_t)chunk->num_issuers;
+    chunk->issuers[chunk->num_issuers++] = *issuer;
+    chunk->slots[at] = *number + 1;
+    return true;
+}
+
+static bool add_chain(struct chunk *chunk, struct chunk_entry *out,
+                      const struct entry *entry)
+{
+    if (chunk->num_chain_numbers > UINT32_MAX - ENTRY_CHAIN_MAX ||
+        entry->bytes.num_chain > ENTRY_CHAIN_MAX) {
+        return false;
+    }
+    out->chain_at = (uint32_t)chunk->num_chain_numbers;
+    out->num_chain = (uint32_t)entry->bytes.num_chain;
+    for (size_t i = 0; i < entry->bytes.num_chain; i++) {
+        uint32_t number;
+
+        if (!issuer_number(chunk, &entry->bytes.chain[i], &number) ||
+            !grow(&chunk->chain_numbers, &chunk->size_chain_numbers,
+                  chunk->num_chain_numbers, sizeof *chunk->chain_numbers)) {
+            return false;
+        }
+        chunk->chain_numbers[chunk->num_chain_numbers++] = number;
+    }
+    return true;
+}
+
+// A final certificate's issuer is looked for when it is appended.
+static void add_issuer_name(struct chunk *chunk, struct chunk_entry *out,
+                            const struct entry *entry)
+{
+    struct buffer *names = &chunk->issuer_names;
+    struct bytes name = entry->cert.issuer;
+
+    if (entry->leaf.type != LEAF_X509 || entry->bytes.num_chain == 0 ||
+        name.len == 0) {
+        return;
+    }
+    out->issuer_at = (uint32_t)names->len;
+    out->issuer_len = (uint32_t)name.len;
+    if (chunk->num_entries > 0) {
+        const struct chunk_entry *before = out - 1;
+
+        if (before->issuer_len == name.len &&
+            memcmp(names->data + before->issuer_at, name.data, name.len) == 0) {
+            out->issuer_at = before->issuer_at;
+            return;
+        }
+    }
+    buffer_append(names, name);
+}
+
+// ------------------------------------------------------------ keys
+
+struct adding {
+    struct chunk *chunk;
+    uint32_t entry;
+};
+
+static bool add_key(void *context, enum term_kind kind, struct bytes value,
+                    uint32_t via)
+{
+    const struct adding *adding = context;
+    struct chunk *chunk = adding->chunk;
+    size_t at = chunk->key_bytes.len;
+
+    keys_append(&chunk->key_bytes, kind, value);
+    if (!buffer_ok(&chunk->key_bytes) ||
+        !grow(&chunk->keys, &chunk->size_keys, chunk->num_keys,
+              sizeof *chunk->keys)) {
+        return false;
+    }
+    chunk->keys[chunk->num_keys++] = (struct chunk_key){
+        .at = (uint32_t)at,
+        .len = (uint16_t)(chunk->key_bytes.len - at),
+        .via = (uint16_t)via,
+        .entry = adding->entry,
+    };
+    return true;
+}
+
+static int compare_keys(const void *a, const void *b, void *context)
+{
+    const struct chunk *chunk = context;
+    const struct chunk_key *x = a, *y = b;
+    int order = bytes_compare(bytes_of(chunk->key_bytes.data + x->at, x->len),
+                              bytes_of(chunk->key_bytes.data + y->at, y->len));
+
+    if (order != 0) return order;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+void chunk_seal(struct chunk *chunk)
+{
+    size_t kept = 0;
+
+    if (chunk->sealed) return;
+    chunk->sealed = true;
+    if (chunk->num_keys == 0) return;
+    qsort_r(chunk->keys, chunk->num_keys, sizeof *chunk->keys, compare_keys,
+            chunk);
+    for (size_t i = 1; i < chunk->num_keys; i++) {
+        if (compare_keys(&chunk->keys[kept], &chunk->keys[i], chunk) == 0) {
+            chunk->keys[kept].via |= chunk->keys[i].via;
+        } else {
+            chunk->keys[++kept] = chunk->keys[i];
+        }
+    }
+    chunk->num_keys = kept + 1;
+}
+
+// ------------------------------------------------------------ records
+
+static bool use_dictionary(struct chunk *chunk, struct err *err)
+{
+    uint64_t sum = checksum((struct bytes){0}, chunk->dictionary_bytes);
+
+    if (chunk->dictionary != NULL && sum == chunk->dictionary_sum) return true;
+    zstd_dictionary_free(chunk->dictionary);
+    chunk->dictionary = NULL;
+    chunk->dictionary_sum = sum;
+    return zstd_dictionary_new(&chunk->dictionary, chunk->dictionary_bytes,
+                               err);
+}
+
+static bool keep_sample(struct chunk *chunk)
+{
+    struct bytes plain = buffer_bytes(&chunk->plain);
+
+    if (chunk->dictionary_bytes.len != 0 ||
+        chunk->samples.len + plain.len > SAMPLES_BYTES_MAX) {
+        return true;
+    }
+    buffer_append(&chunk->samples, plain);
+    if (!buffer_ok(&chunk->samples) ||
+        !grow(&chunk->sample_lens, &chunk->size_samples, chunk->num_samples,
+              sizeof *chunk->sample_lens)) {
+        return false;
+    }
+    chunk->sample_lens[chunk->num_samples++] = plain.len;
+    return true;
+}
+
+// Appends plain_len and the payload to `bodies` after the head, which must
+// know whether it was compressed.
+static bool add_body(struct chunk *chunk, struct chunk_entry *out,
+                     struct record *record, struct err *err)
+{
+    struct buffer *bodies = &chunk->bodies;
+    struct bytes plain = buffer_bytes(&chunk->plain);
+    size_t tail_at, payload_at;
+
+    out->at = bodies->len;
+    if (plain.len >= COMPRESS_LEN_MIN) {
+        record->bits |= RECORD_COMPRESSED;
+        if (chunk->dictionary_bytes.len != 0) record->bits |= RECORD_DICTIONARY;
+    }
+    record_append_head(bodies, record);
+    tail_at = bodies->len;
+    varint_append(bodies, plain.len);
+    payload_at = bodies->len;
+    if (!buffer_ok(bodies)) return no_memory(err);
+    if (plain.len >= COMPRESS_LEN_MIN &&
+        !zstd_compress(chunk->codec, chunk->dictionary, plain, bodies, err)) {
+        return false;
+    }
+    if (plain.len < COMPRESS_LEN_MIN ||
+        bodies->len - payload_at >= plain.len) { // what does not shrink
+        record->bits &= (uint8_t) ~(RECORD_COMPRESSED | RECORD_DICTIONARY);
+        bodies->len = payload_at;
+        bodies->data[out->at + 1] = record->bits;
+        buffer_append(bodies, plain);
+    }
+    out->head_len = (uint32_t)(tail_at - out->at);
+    out->tail_len = (uint32_t)(bodies->len - tail_at);
+    return buffer_ok(bodies) || no_memory(err);
+}
+
+bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
+{
+    struct adding adding = {chunk, (uint32_t)chunk->num_entries};
+    struct chunk_entry *out;
+    struct record record;
+
+    if (chunk->num_entries >= UINT32_MAX ||
+        !grow(&chunk->entries, &chunk->size_entries, chunk->num_entries,
+              sizeof *chunk->entries)) {
+        return no_memory(err);
+    }
+    if (chunk->num_entries == 0 && !use_dictionary(chunk, err)) return false;
+    chunk->sealed = false;
+    out = &chunk->entries[chunk->num_entries];
+    *out = (struct chunk_entry){0};
+    record_of(&record, entry, chunk->log, chunk->facts_only);
+    buffer_reset(&chunk->plain);
+    record_append_payload(&chunk->plain, &record, entry);
+    if (!buffer_ok(&chunk->plain) || !keep_sample(chunk) ||
+        !add_chain(chunk, out, entry)) {
+        return no_memory(err);
+    }
+    add_issuer_name(chunk, out, entry);
+    buffer_append(&chunk->leaf_hashes, sha256_bytes(&entry->leaf_hash));
+    if (!buffer_ok(&chunk->issuer_names) || !buffer_ok(&chunk->leaf_hashes) ||
+        !posting_each_term(entry, add_key, &adding)) {
+        return no_memory(err);
+    }
+    if (!add_body(chunk, out, &record, err)) return false;
+    if ((entry->flags & FLAG_UNPARSED) != 0) chunk->num_unparsed++;
+    chunk->num_entries++;
+    return true;
+}
+
+size_t chunk_size_bytes(const struct chunk *chunk)
+{
+    return sizeof *chunk + chunk->bodies.size + chunk->leaf_hashes.size +
+           chunk->plain.size + chunk->key_bytes.size +
+           chunk->issuer_names.size + chunk->samples.size +
+           chunk->size_entries * sizeof *chunk->entries +
+           chunk->size_keys * sizeof *chunk->keys +
+           chunk->size_issuers * sizeof *chunk->issuers +
+           chunk->num_slots * sizeof *chunk->slots +
+           chunk->size_chain_numbers * sizeof *chunk->chain_numbers +
+           chunk->size_samples * sizeof *chunk->sample_lens;
+}
+
+uint64_t chunk_num_entries(const struct chunk *chunk)
+{
+    return chunk->num_entries;
+}
+
+bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
+                 struct err *err)
+{
+    return zstd_train(dictionary, buffer_bytes(&chunk->samples),
+                      chunk->sample_lens, chunk->num_samples, err);
+}

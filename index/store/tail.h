@@ -1,0 +1,72 @@
+// tail.h - the newest entries and their names, inserted the ordinary way.
+//
+//   entries       id(7) -> record (record.h)
+//   keys          key, id(7) -> posting (posting.h)
+//   issuers       'f' fingerprint -> number, first id that knew it
+//                 'n' number(4) -> fingerprint
+//                 'd' fingerprint -> certificate
+//   dictionaries  log(4) -> zstd dictionary
+//
+// A final certificate is found by its issuer's key when the certificate that
+// its chain names first is held and bears the issuer's name; chains are not
+// covered by the tree, so the posting is marked VIA_UNAUTHENTICATED.  Entries
+// from "first id that knew it" on had that certificate at hand.
+//
+// Result    every value carries a checksum; damage is ERR_INDEX.
+
+#pragma once
+
+#include "index/base/arena.h"
+#include "index/entry/record.h"
+#include "index/store/catalogue.h"
+#include "index/store/chunk.h"
+#include "index/store/lmdb.h"
+
+struct tail {
+    lmdb_db entries, keys, issuers, dictionaries;
+};
+
+// tail_open opens the tables; a writer makes them.
+MUST_USE bool tail_open(struct tail *tail, struct lmdb_txn *txn,
+                        struct err *err);
+
+// tail_append stores a chunk's entries from id counts->next_id on, their keys
+// and, when its log has none yet, its dictionary; updates `counts`.
+MUST_USE bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
+                          struct chunk *chunk, struct catalogue_counts *counts,
+                          struct err *err);
+
+// tail_add_issuer keeps a certificate under its fingerprint.
+MUST_USE bool tail_add_issuer(const struct tail *tail, struct lmdb_txn *txn,
+                              struct bytes der, struct catalogue_counts *counts,
+                              struct err *err);
+
+// tail_issuer gives an issuer's certificate and the first id that knew it.
+MUST_USE bool tail_issuer(const struct tail *tail, struct lmdb_txn *txn,
+                          const struct sha256_hash *fingerprint,
+                          struct bytes *der, uint64_t *known_from, bool *found,
+                          struct err *err);
+
+// tail_issuer_key gives the SHA-256 of the public key of the certificate
+// `fingerprint` when it is held and its subject is `issuer_name`.
+MUST_USE bool tail_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
+                              const struct sha256_hash *fingerprint,
+                              struct bytes issuer_name,
+                              struct sha256_hash *key_sha256,
+                              uint64_t *known_from, bool *found,
+                              struct err *err);
+
+// tail_dictionary gives a log's dictionary; empty where there is none.
+MUST_USE bool tail_dictionary(const struct tail *tail, struct lmdb_txn *txn,
+                              uint32_t log, struct bytes *bytes,
+                              struct err *err);
+
+// tail_read finds an entry's record and takes it apart; ERR_NOT_FOUND.
+MUST_USE bool tail_read(const struct tail *tail, struct lmdb_txn *txn,
+                        uint64_t id, struct record *record, struct err *err);
+
+// tail_chain makes a record's chain: fingerprints, in `arena`.
+MUST_USE bool tail_chain(const struct tail *tail, struct lmdb_txn *txn,
+                         const struct record *record,
+                         const struct sha256_hash **chain, struct arena *arena,
+                         struct err *err);
