@@ -21,9 +21,10 @@
 #pragma once
 
 #include "index/base/arena.h"
-#include "index/entry/record.h" // struct entry_facts
-#include "index/store/chunk.h"  // chunk_new, chunk_add, ...
-#include "index/store/log.h"    // struct index_log, struct chunk_proof
+#include "index/entry/record.h"  // struct entry_facts
+#include "index/store/chunk.h"   // chunk_new, chunk_add, ...
+#include "index/store/log.h"     // struct index_log, struct chunk_proof
+#include "index/store/posting.h" // struct posting
 
 enum { INDEX_FORMAT = 1 };
 enum index_mode { INDEX_READ, INDEX_WRITE };
@@ -61,6 +62,7 @@ MUST_USE bool index_accept_head(struct index *index, uint32_t log,
                                 const struct head *head, struct err *err);
 
 // index_add_issuer keeps an issuer's certificate once, under its fingerprint.
+// It waits for the next write (or index_close) and is there from then on.
 MUST_USE bool index_add_issuer(struct index *index, struct bytes der,
                                struct err *err);
 
@@ -125,18 +127,13 @@ MUST_USE bool snapshot_issuer(struct snapshot *snapshot,
                               const struct sha256_hash *fingerprint,
                               struct bytes *der, struct err *err);
 
-// A posting: an entry that holds a key.
-struct posting {
-    struct bytes key; // keys.h; good until the next step
-    uint64_t id;
-    uint32_t via; // bits of enum name_via; 0 for hashes and serials
-};
-
 // A cursor walks postings by (key, id).
 struct cursor;
 
-// cursor_open starts at the first posting of [first, end); an empty `end` is
-// the end of everything.  cursor_close() it before the snapshot.
+// cursor_open starts at the first posting of [first, end), a range of keys as
+// keys.h makes them: those of one key alone are [key, key 00).  An empty `end`
+// is the end of everything.  cursor_close() it before the snapshot is renewed
+// or closed.
 MUST_USE bool cursor_open(struct cursor **out, struct snapshot *snapshot,
                           struct bytes first, struct bytes end,
                           struct err *err);
@@ -146,7 +143,8 @@ void cursor_close(struct cursor *cursor);
 MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
                           bool *found, struct err *err);
 
-// cursor_seek_id skips, within the key at hand, to ids above `after`.
+// cursor_seek_after moves so that cursor_next gives the first posting that
+// comes after (key, after): to go on where a page ended, or to skip ids.
 MUST_USE bool cursor_seek_after(struct cursor *cursor, struct bytes key,
                                 uint64_t after, struct err *err);
 

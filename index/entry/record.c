@@ -4,6 +4,8 @@
 
 #include "index/base/checksum.h"
 #include "index/base/varint.h"
+#include "index/entry/der.h"
+#include "index/entry/log_form.h"
 
 enum {
     KIND_MASK = 0x0f,
@@ -157,27 +159,6 @@ static void append_full(struct buffer *out, const struct entry *entry)
 
 // ------------------------------------------------------------ the skeleton
 
-// Takes one TLV apart: definite lengths only, the others are left alone.
-static bool read_tlv(struct bytes *view, struct bytes *content)
-{
-    struct bytes rest = *view;
-    uint64_t tag, len;
-
-    if (!bytes_read_uint(&rest, &tag, 1) || (tag & 0x1f) == 0x1f ||
-        !bytes_read_uint(&rest, &len, 1)) {
-        return false;
-    }
-    if (len > 0x84 || len == 0x80) return false;
-    if (len > 0x80 && !bytes_read_uint(&rest, &len, (size_t)len - 0x80)) {
-        return false;
-    }
-    if (len > rest.len || !bytes_read_take(&rest, content, (size_t)len)) {
-        return false;
-    }
-    *view = rest;
-    return true;
-}
-
 // Sets `part`, which lies in the original, to zero in its copy.
 static void blank(uint8_t *copy, struct bytes original, struct bytes part)
 {
@@ -191,17 +172,42 @@ static void blank(uint8_t *copy, struct bytes original, struct bytes part)
     if (part.len <= original.len - offset) memset(copy + offset, 0, part.len);
 }
 
+// Whether an element is primitive and of definite length: zeros in it cannot
+// be taken for an end of contents.
+static bool is_plain(const struct der *element, uint8_t tag)
+{
+    return element->tag == tag &&
+           element->content.data + element->content.len ==
+               element->whole.data + element->whole.len;
+}
+
 static void blank_key(uint8_t *copy, const struct cert *cert)
 {
-    struct bytes spki = cert->spki, content, algorithm, bits;
+    struct bytes view = cert->spki;
+    struct der spki, algorithm, key;
 
-    if (!read_tlv(&spki, &content) || !read_tlv(&content, &algorithm) ||
-        !read_tlv(&content, &bits) || bits.len <= KEY_HEAD_LEN + KEY_TAIL_LEN) {
+    if (!der_read(&view, &spki) || !der_read(&spki.content, &algorithm) ||
+        !der_read(&spki.content, &key) || !is_plain(&key, DER_BIT_STRING) ||
+        key.content.len <= KEY_HEAD_LEN + KEY_TAIL_LEN) {
         return;
     }
     blank(copy, cert->der,
-          bytes_of(bits.data + KEY_HEAD_LEN,
-                   bits.len - KEY_HEAD_LEN - KEY_TAIL_LEN));
+          bytes_of(key.content.data + KEY_HEAD_LEN,
+                   key.content.len - KEY_HEAD_LEN - KEY_TAIL_LEN));
+}
+
+// The signature, but for its unused-bits octet; a bare TBSCertificate has none.
+static void blank_signature(uint8_t *copy, const struct cert *cert)
+{
+    struct bytes view = cert->der;
+    struct der outer, part;
+
+    if (cert->signature.len == 0 || !der_read(&view, &outer) ||
+        !der_read(&outer.content, &part) || !der_read(&outer.content, &part) ||
+        !der_read(&outer.content, &part) || !is_plain(&part, DER_BIT_STRING)) {
+        return;
+    }
+    blank(copy, cert->der, cert->signature);
 }
 
 // RFC 6962 section 3.3: a list of serialized SCTs, each ends in its signature.
@@ -210,12 +216,14 @@ static void blank_scts(uint8_t *copy, const struct cert *cert)
     // 1.3.6.1.4.1.11129.2.4.2
     static const uint8_t oid[] = {0x2b, 0x06, 0x01, 0x04, 0x01,
                                   0xd6, 0x79, 0x02, 0x04, 0x02};
-    struct bytes value, list, scts, sct, part;
+    struct bytes value, scts, sct, part;
+    struct der list;
     bool critical;
 
     if (!cert_find_extension(cert, bytes_of(oid, sizeof oid), &value,
                              &critical) ||
-        !read_tlv(&value, &list) || !bytes_read_vector(&list, &scts, 2)) {
+        !der_read(&value, &list) || !is_plain(&list, DER_OCTET_STRING) ||
+        !bytes_read_vector(&list.content, &scts, 2)) {
         return;
     }
     while (bytes_read_vector(&scts, &sct, 2)) {
@@ -233,7 +241,7 @@ static void append_skeleton(struct buffer *out, const struct cert *cert)
     if (!buffer_reserve(out, cert->der.len)) return;
     copy = out->data + out->len;
     buffer_append(out, cert->der);
-    blank(copy, cert->der, cert->signature);
+    blank_signature(copy, cert);
     blank_key(copy, cert);
     blank_scts(copy, cert);
 }
@@ -380,24 +388,31 @@ static bool build_leaf(struct entry_bytes *out, const struct leaf *leaf,
     return ok || err_set(err, ERR_MEMORY, "record: no memory");
 }
 
-// The leaf whose TBSCertificate comes from the precertificate.
+static bool append_piece(void *context, struct bytes piece)
+{
+    buffer_append(context, piece);
+    return true;
+}
+
+// The leaf whose TBSCertificate comes from the precertificate; read as
+// entry_understand did when it found that they agree.
 static bool build_from_precert(struct entry_bytes *out, struct leaf *leaf,
                                struct arena *arena, struct err *err)
 {
-    struct buffer tbs = {0};
-    struct cert cert;
+    struct bytes view = out->precert;
+    struct der precert, tbs;
+    struct buffer form = {0};
     bool ok;
 
-    // A precertificate that reads in part may give its TBSCertificate all the
-    // same: at ingest it did.
-    (void)!cert_parse(&cert, out->precert, CERT_FORM_CERTIFICATE, NULL);
-    if (!cert_log_form(&tbs, &cert) || !buffer_ok(&tbs)) {
-        buffer_cleanup(&tbs);
+    if (!der_read(&view, &precert) || !der_read(&precert.content, &tbs) ||
+        !log_form_visit(tbs.whole, append_piece, &form)) {
+        buffer_cleanup(&form);
         return damaged(err, "its precertificate gives no TBSCertificate");
     }
-    leaf->certificate = buffer_bytes(&tbs);
-    ok = build_leaf(out, leaf, arena, err);
-    buffer_cleanup(&tbs);
+    leaf->certificate = buffer_bytes(&form);
+    ok = buffer_ok(&form) ? build_leaf(out, leaf, arena, err)
+                          : err_set(err, ERR_MEMORY, "record: no memory");
+    buffer_cleanup(&form);
     return ok;
 }
 
