@@ -208,7 +208,9 @@ static bool read_labels(struct bytes key, struct buffer *out)
         for (size_t i = label; i < out->len; i++) {
             if (out->data[i] == '.') return false;
         }
-        if (buffer_ok(out)) reverse(out->data + label, out->len - label);
+        if (buffer_ok(out) && out->len > label) {
+            reverse(out->data + label, out->len - label);
+        }
         // One empty label is no name: as text it is the one without labels.
         if (num == 0 && key.len == 0 && out->len == start) return false;
     }
