@@ -82,13 +82,23 @@ static bool is_irregular(struct bytes label, bool is_leftmost)
     return !idna_is_punycode(bytes_of(label.data + 4, label.len - 4));
 }
 
-// The first label decides most often; the last irregular one gives the parent.
+// Most names have none: a star but in front of a dot, "xn--", an empty label.
+static bool may_be_irregular(struct bytes name)
+{
+    if (!host_is_plain(name) || name.data[0] == '.') return true;
+    if (name.data[0] == '*' && name.len > 1 && name.data[1] != '.') return true;
+    return memchr(name.data + 1, '*', name.len - 1) != NULL ||
+           memmem(name.data, name.len, "xn--", 4) != NULL;
+}
+
+// The last irregular label gives the parent.
 static void add_irregular(struct origin *origin, struct bytes name,
                           uint32_t via)
 {
     size_t start = 0, parent = SIZE_MAX;
 
     if (origin->is_question || origin->is_more) return;
+    if (!may_be_irregular(name)) return;
     while (start <= name.len) {
         const uint8_t *dot = start == name.len ? NULL
                                                : memchr(name.data + start, '.',
@@ -181,6 +191,7 @@ static void flag_lengths(struct origin *origin, struct bytes host)
 {
     size_t label_len = 0;
 
+    if (host.len <= LABEL_LEN_MAX) return;
     if (host.len > NAME_LEN_MAX) flag(origin, FLAG_LONG_NAME);
     for (size_t i = 0; i < host.len; i++) {
         label_len = host.data[i] == '.' ? 0 : label_len + 1;
@@ -213,6 +224,13 @@ static void flag_bytes(struct origin *origin, struct bytes text)
     }
 }
 
+static void flag_not_ascii(struct origin *origin, struct bytes host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        if (host.data[i] >= 0x80) flag(origin, FLAG_NAME_NOT_ASCII);
+    }
+}
+
 static void add_cn_text(struct origin *origin, struct bytes text, uint32_t via)
 {
     struct buffer made = {0};
@@ -236,29 +254,31 @@ static void derive_host_name(struct origin *origin, struct bytes text,
                              uint32_t via)
 {
     struct bytes host = host_trim(text), part;
-    bool is_url;
+    uint8_t octets[16];
+    bool is_plain, is_url;
+    size_t len;
 
     if (host.len == 0) {
         flag(origin, FLAG_EMPTY_NAME);
         return;
     }
-    if (is_common_name(origin)) {
-        uint8_t octets[16];
-        size_t len;
-
+    is_plain = host_is_plain(host);
+    if (is_common_name(origin) && !is_plain) {
         if (host_has_blank(host)) {
             add_cn_text(origin, text, via);
             return;
         }
-        if (!host_is_plain(host) && !names_parse_ip(host, octets, &len)) {
+        if (!names_parse_ip(host, octets, &len)) {
             add_cn_text(origin, text, via);
-            for (size_t i = 0; i < host.len; i++) {
-                if (host.data[i] >= 0x80) flag(origin, FLAG_NAME_NOT_ASCII);
-            }
+            flag_not_ascii(origin, host);
         }
     }
     flag_wildcards(origin, host);
     flag_lengths(origin, host);
+    if (is_plain) {
+        add_host(origin, host, via);
+        return;
+    }
     part = host_of_name(host, &is_url);
     if (is_url) flag(origin, FLAG_URL_IN_NAME);
     origin->is_more = part.len > 0 && part.len < host.len;
@@ -346,6 +366,10 @@ void derive_name(struct terms *terms, enum cert_name_kind kind, uint32_t via,
         return;
     }
     if (kind == CERT_NAME_CN) via |= DERIVE_VIA_CN_ITSELF;
+    if (host_is_plain(text)) {
+        derive_text(&origin, text, via);
+        return;
+    }
     flag_bytes(&origin, text);
     derive_text(&origin, text, via);
     // What a C string would hold of it.

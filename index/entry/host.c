@@ -46,17 +46,22 @@ bool host_has_blank(struct bytes text)
     return false;
 }
 
+// Letters, digits, '-', '_', '.' and '*', a bit each: nearly all names are of
+// these, and telling so at once spares every other look.
+static const uint32_t plain_bytes[8] = {
+    [1] = 0x03ff6400, // 0-9 . - *
+    [2] = 0x87fffffe, // A-Z _
+    [3] = 0x07fffffe, // a-z
+};
+
 bool host_is_plain(struct bytes text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
+    uint32_t all = 1;
 
-        if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.' &&
-            c != '*') {
-            return false;
-        }
+    for (size_t i = 0; i < text.len; i++) {
+        all &= plain_bytes[text.data[i] >> 5] >> (text.data[i] & 31);
     }
-    return true;
+    return all != 0;
 }
 
 // The length of "scheme:" (RFC 3986 section 3.1), 0 when there is none.

@@ -268,7 +268,8 @@ static void wrap(struct buffer *content, uint8_t tag)
 }
 
 // A TBSCertificate's parts as far as names go: "cn=TEXT", "dns=TEXT",
-// "ip=4 letters", and "san" begins another extension.
+// "ip=4 letters", "mail=TEXT", "uri=TEXT", "wd=BMPString, escaped", and "san"
+// begins another extension.
 static struct cert certificate(struct buffer *subject, struct buffer *sans,
                                const char *const *parts, size_t num)
 {
@@ -279,11 +280,14 @@ static struct cert certificate(struct buffer *subject, struct buffer *sans,
     for (size_t i = 0; i <= num; i++) {
         const char *part = i < num ? parts[i] : "san";
 
-        if (strncmp(part, "cn=", 3) == 0) {
+        if (strncmp(part, "cn=", 3) == 0 || strncmp(part, "wd=", 3) == 0) {
+            uint8_t tag = part[0] == 'c' ? 0x0c : 0x1e;
+            struct bytes text = unescaped(part + 3);
             struct buffer attribute = {0};
 
             buffer_append(&attribute, bytes_of(cn_oid, sizeof cn_oid));
-            append_tlv(&attribute, 0x0c, bytes_from_text(part + 3));
+            append_tlv(&attribute, tag, text);
+            free((void *)(uintptr_t)text.data);
             wrap(&attribute, 0x30);
             append_tlv(subject, 0x31, buffer_bytes(&attribute));
             buffer_cleanup(&attribute);
@@ -291,6 +295,10 @@ static struct cert certificate(struct buffer *subject, struct buffer *sans,
             append_tlv(&san, 0x82, bytes_from_text(part + 4));
         } else if (strncmp(part, "ip=", 3) == 0) {
             append_tlv(&san, 0x87, bytes_from_text(part + 3));
+        } else if (strncmp(part, "mail=", 5) == 0) {
+            append_tlv(&san, 0x81, bytes_from_text(part + 5));
+        } else if (strncmp(part, "uri=", 4) == 0) {
+            append_tlv(&san, 0x86, bytes_from_text(part + 4));
         } else if (san.len > 0) {
             struct buffer extension = {0};
 
@@ -345,6 +353,14 @@ static void derives_certificates(void **state)
         {{"dns=a.example", "san", "dns=b.example"},
          "dns:a.example dns:b.example",
          "duplicate-san"},
+        {{"wd=\\x00a\\x00.\\x00b"}, "dns:a.b", "cn-not-in-san"},
+        {{"wd=\\x00\\xfc\\x00.\\x00b"},
+         "cn:\xc3\xbc.b dns:\xc3\xbc.b ~dns:xn--tda.b",
+         "name-not-ascii cn-not-in-san"},
+        // ASCII under a wide tag: other letters, and what was meant.
+        {{"wd=w.b.de", "dns=w.b.de"},
+         "cn:眮戮摥 dns:眮戮摥 ~dns:xn--qou42cf93a ~dns:w.b.de",
+         "name-not-ascii cn-not-in-san"},
         {{"san"}, "", "no-names"},
     };
 
@@ -376,6 +392,30 @@ static void derives_certificates(void **state)
         buffer_cleanup(&flags);
         arena_cleanup(&arena);
     }
+}
+
+static void says_where_a_name_stood(void **state)
+{
+    static const char *const parts[] = {
+        "cn=a.example",     "dns=a.example",
+        "mail=x@a.example", "uri=https://a.example:80/",
+        "ip=1111",          "dns=49.49.49.49"};
+    struct buffer subject = {0}, sans = {0};
+    struct arena arena = {0};
+    struct term_list list;
+    struct cert cert;
+
+    (void)state;
+    test_case = "via";
+    cert = certificate(&subject, &sans, parts, COUNT_OF(parts));
+    CHECK(names_derive(&list, &cert, 0, &arena));
+    CHECK(list.num_terms == 2);
+    CHECK(list.terms[0].via ==
+          (VIA_CN | VIA_SAN_DNS | VIA_SAN_EMAIL | VIA_SAN_URI));
+    CHECK(list.terms[1].via == (VIA_SAN_IP | VIA_SAN_DNS | VIA_DERIVED));
+    buffer_cleanup(&subject);
+    buffer_cleanup(&sans);
+    arena_cleanup(&arena);
 }
 
 // As the manifest's maker tells hosts: letters that print, no path, no port.
@@ -521,6 +561,7 @@ int main(void)
         cmocka_unit_test(says_when_memory_runs_out),
         cmocka_unit_test(joins_what_is_not_there_yet),
         cmocka_unit_test(derives_certificates),
+        cmocka_unit_test(says_where_a_name_stood),
         cmocka_unit_test(finds_every_name_of_the_manifest),
         cmocka_unit_test(every_bit_has_its_word),
     };
