@@ -58,7 +58,8 @@ struct issuance {
     uint64_t id;
     bool has_tbs;
     struct sha256_hash tbs;     // where has_tbs
-    struct sighting *sightings; // by log id, then index
+    struct sighting *sightings; // by certificate, log id, index: those of one
+                                // certificate lie together
     size_t num_sightings;
     const struct sighting *shown; // whose certificate stands for all: the
                                   // first final, else the first

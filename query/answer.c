@@ -1,0 +1,709 @@
+// answer.c - see answer.h.
+//
+// In the order found (one name; whole answers; counts) the work goes in
+// passes.  A pass walks all postings behind the last issuance given and picks
+// the next few by position, the lowest id by which the question finds an
+// issuance:
+//
+//   walk: posting -> facts -> issuance -> filters -> pick   until the end, or
+//                                      by id until enough are picked
+//   show: picks, sorted                then the next pass, if there was more
+//
+// In key order (pages of a range) one walk suffices: an issuance is shown at
+// the first of its postings, which its own names tell.
+
+#include "query/answer.h"
+
+#include <stdlib.h>
+
+#include "index/store/keys.h"
+#include "query/filter.h"
+#include "query/group.h"
+#include "query/page.h"
+#include "query/show.h"
+#include "query/walk.h"
+
+enum {
+    STEP_POSTINGS = 256,      // looked at in one call of answer_next
+    COUNT_PICKS_MAX = 200000, // in one pass of a count
+    DONE_SLOTS = 4096,        // a power of two
+};
+
+// An issuance that a pass found.
+struct pick {
+    uint64_t position;
+    uint64_t id;
+    int64_t not_before;
+    struct sha256_hash hash;
+};
+
+enum phase { PHASE_WALK, PHASE_SHOW, PHASE_END };
+
+struct answer {
+    const struct question *question;
+    bool counting;
+    bool keyed;
+    uint64_t limit; // 0: none
+    uint64_t end_id;
+    struct filter filter;
+    struct walk walk;
+    enum phase phase;
+
+    // Hashes of groups about which this pass knows all, in a table that
+    // forgets; a group it has forgotten is only looked at again.
+    struct sha256_hash *done;
+
+    struct pick *picks;
+    size_t num_picks, picks_room, picks_max, next_pick;
+    uint64_t bound; // nothing above it is picked
+    bool overflow;  // there is more than was picked
+    bool has_after; // the position behind which a pass begins
+    uint64_t after;
+
+    uint64_t given;
+    bool cut, order_found;
+    struct buffer cursor;
+    struct buffer key; // by key: the last one given, at id `after`
+
+    struct arena page_arena, arena, scratch;
+    struct issuance issuance;
+};
+
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
+}
+
+// ------------------------------------------------------------- done
+
+static size_t done_slot(const struct sha256_hash *hash)
+{
+    uint32_t slot;
+
+    memcpy(&slot, hash->bytes, sizeof slot);
+    return slot & (DONE_SLOTS - 1);
+}
+
+static bool is_done(const struct answer *answer, const struct sha256_hash *hash)
+{
+    return sha256_equal(&answer->done[done_slot(hash)], hash);
+}
+
+static void set_done(struct answer *answer, const struct group *group)
+{
+    const struct sha256_hash *hash = &group->members[0].facts.group;
+
+    if (!group->is_split) answer->done[done_slot(hash)] = *hash;
+}
+
+// ------------------------------------------------------------- matching
+
+// Looks for a term of the entry that is asked for; `lowest` gets the lowest
+// key of those.
+static bool match_entry(struct answer *answer, struct snapshot *snapshot,
+                        uint64_t id, bool *matches, struct buffer *lowest,
+                        struct err *err)
+{
+    struct buffer key = {0};
+    struct entry entry;
+    bool has_bytes, ok = true;
+
+    *matches = false;
+    arena_reset(&answer->arena);
+    if (!snapshot_entry(snapshot, id, &entry, &has_bytes, &answer->arena,
+                        err)) {
+        return false;
+    }
+    for (size_t i = 0; i < entry.names.num_terms && ok; i++) {
+        const struct term *term = &entry.names.terms[i];
+        uint32_t via;
+
+        buffer_reset(&key);
+        keys_append(&key, term->kind, term->value);
+        ok = buffer_ok(&key) || no_memory(err);
+        if (!ok ||
+            !question_match(answer->question, term, buffer_bytes(&key), &via)) {
+            continue;
+        }
+        if (!*matches ||
+            bytes_compare(buffer_bytes(&key), buffer_bytes(lowest)) < 0) {
+            buffer_reset(lowest);
+            buffer_append(lowest, buffer_bytes(&key));
+            ok = buffer_ok(lowest) || no_memory(err);
+        }
+        *matches = true;
+    }
+    buffer_cleanup(&key);
+    return ok;
+}
+
+// Looks for the entry among the postings of the question's exact keys.
+static bool match_postings(struct answer *answer, struct snapshot *snapshot,
+                           uint64_t id, bool *matches, struct err *err)
+{
+    const struct question *question = answer->question;
+
+    *matches = false;
+    for (size_t i = 0; i < question->num_ranges && !*matches; i++) {
+        const struct question_range *range = &question->ranges[i];
+        struct cursor *cursor = NULL;
+        struct posting posting;
+        bool found, ok;
+
+        ok =
+            cursor_open(&cursor, snapshot, range->first, range->end, err) &&
+            (id == 0 || cursor_seek_after(cursor, range->first, id - 1, err)) &&
+            cursor_next(cursor, &posting, &found, err);
+        *matches = ok && found && posting.id == id;
+        cursor_close(cursor);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+static bool match_member(struct answer *answer, struct snapshot *snapshot,
+                         uint64_t id, bool *matches, struct err *err)
+{
+    struct buffer lowest = {0};
+    bool ok;
+
+    if (answer->question->kind == QUESTION_HASH) {
+        return match_postings(answer, snapshot, id, matches, err);
+    }
+    ok = match_entry(answer, snapshot, id, matches, &lowest, err);
+    buffer_cleanup(&lowest);
+    return ok;
+}
+
+// Tells whether the posting itself is asked for: its via, and in a range that
+// holds others' keys too its name.
+static bool match_item(struct answer *answer, struct snapshot *snapshot,
+                       const struct walk_item *item, bool *matches,
+                       struct err *err)
+{
+    uint32_t only = item->range->via_only;
+    uint32_t filter = answer->question->filters->via;
+
+    *matches = (only == 0 || (item->via & only) != 0) &&
+               (filter == 0 || (item->via & filter) != 0);
+    if (!*matches || item->range->below.len == 0) return true;
+    return match_member(answer, snapshot, item->id, matches, err);
+}
+
+// The lowest id by which the question finds the issuance.  Members have the
+// same names but for what is not authenticated or was salvaged, so the first
+// that is asked mostly says yes.
+static bool find_position(struct answer *answer, struct snapshot *snapshot,
+                          const struct walk_item *item,
+                          const struct group *group, uint64_t *position,
+                          struct err *err)
+{
+    for (size_t i = 0; group->members[i].id < item->id; i++) {
+        bool matches;
+
+        if (!match_member(answer, snapshot, group->members[i].id, &matches,
+                          err)) {
+            return false;
+        }
+        *position = group->members[i].id;
+        if (matches) return true;
+    }
+    *position = item->id;
+    return true;
+}
+
+// Tells whether no posting of the issuance comes before this one in key order.
+static bool is_first_key(struct answer *answer, struct snapshot *snapshot,
+                         const struct walk_item *item,
+                         const struct group *group, bool *first,
+                         struct err *err)
+{
+    struct buffer lowest = {0};
+    bool ok = true;
+
+    *first = true;
+    for (size_t i = 0; i < group->num_members && *first && ok; i++) {
+        uint64_t id = group->members[i].id;
+        bool matches;
+        int order;
+
+        ok = match_entry(answer, snapshot, id, &matches, &lowest, err);
+        if (!ok || !matches) continue;
+        order = bytes_compare(buffer_bytes(&lowest), item->key);
+        if (order < 0 || (order == 0 && id < item->id)) *first = false;
+    }
+    buffer_cleanup(&lowest);
+    return ok;
+}
+
+// ------------------------------------------------------------- picks
+
+static int compare_positions(const void *a, const void *b)
+{
+    const struct pick *left = a, *right = b;
+
+    return left->position < right->position ? -1
+                                            : left->position > right->position;
+}
+
+static int compare_dates(const void *a, const void *b)
+{
+    const struct pick *left = a, *right = b;
+    int order = (left->not_before > right->not_before) -
+                (left->not_before < right->not_before);
+
+    if (order == 0) {
+        order = memcmp(&left->hash, &right->hash, sizeof left->hash);
+    }
+    return order != 0 ? order : compare_positions(a, b);
+}
+
+// Sorts by position, drops what is there twice and what is too much.
+static void settle_picks(struct answer *answer)
+{
+    struct pick *picks = answer->picks;
+    size_t num = 0;
+
+    if (answer->num_picks == 0) return;
+    qsort(picks, answer->num_picks, sizeof *picks, compare_positions);
+    for (size_t i = 0; i < answer->num_picks; i++) {
+        if (num == 0 || picks[num - 1].position != picks[i].position) {
+            picks[num++] = picks[i];
+        }
+    }
+    if (num > answer->picks_max) {
+        num = answer->picks_max;
+        answer->overflow = true;
+        answer->bound = picks[num - 1].position;
+    }
+    answer->num_picks = num;
+}
+
+static bool add_pick(struct answer *answer, const struct pick *pick,
+                     struct err *err)
+{
+    if (pick->position > answer->bound) return true;
+    if (answer->num_picks == 2 * answer->picks_max) settle_picks(answer);
+    if (answer->num_picks == answer->picks_room) {
+        size_t room = answer->picks_room == 0 ? 16 : 2 * answer->picks_room;
+        struct pick *picks =
+            realloc(answer->picks, room * sizeof *answer->picks);
+
+        if (picks == NULL) return no_memory(err);
+        answer->picks = picks;
+        answer->picks_room = room;
+    }
+    answer->picks[answer->num_picks++] = *pick;
+    return true;
+}
+
+// How many a pass looks for: one more than the page, to know whether something
+// follows it.
+static void begin_pass(struct answer *answer)
+{
+    uint64_t most = answer->counting ? COUNT_PICKS_MAX : ANSWER_SORTED_MAX;
+    uint64_t left = answer->limit - answer->given;
+
+    if (answer->limit != 0 && left < most) most = left + 1;
+    answer->picks_max = (size_t)most;
+    answer->num_picks = 0;
+    answer->next_pick = 0;
+    answer->bound = UINT64_MAX;
+    answer->overflow = false;
+    memset(answer->done, 0, DONE_SLOTS * sizeof *answer->done);
+    walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
+                 answer->after);
+    answer->phase = PHASE_WALK;
+}
+
+static bool consider(struct answer *answer, struct snapshot *snapshot,
+                     const struct walk_item *item, struct err *err)
+{
+    struct entry_facts facts;
+    struct group group;
+    struct pick pick;
+    bool matches, passes;
+
+    if (answer->has_after && item->id <= answer->after) return true;
+    if (!match_item(answer, snapshot, item, &matches, err)) return false;
+    if (!matches) return true;
+    if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
+    if (is_done(answer, &facts.group)) return true;
+    arena_reset(&answer->scratch);
+    if (!group_find(&group, snapshot, item->id, &facts, answer->end_id,
+                    &answer->scratch, err) ||
+        !find_position(answer, snapshot, item, &group, &pick.position, err)) {
+        return false;
+    }
+    // Of those at or before `after` all is known, and by id of those that an
+    // earlier posting led to.
+    if ((answer->has_after && pick.position <= answer->after) ||
+        (answer->walk.by_id && pick.position < item->id)) {
+        set_done(answer, &group);
+        return true;
+    }
+    if (!filter_passes(&answer->filter, &group, snapshot, &passes, err)) {
+        return false;
+    }
+    set_done(answer, &group);
+    if (!passes) return true;
+    pick.id = group.id;
+    pick.not_before = facts.not_before;
+    pick.hash = facts.group;
+    return add_pick(answer, &pick, err);
+}
+
+// By id the picks come in order: the walk can stop when there are enough.
+static bool has_enough(struct answer *answer)
+{
+    if (!answer->walk.by_id || answer->num_picks <= answer->picks_max) {
+        return false;
+    }
+    settle_picks(answer);
+    return answer->overflow;
+}
+
+static void end_pass(struct answer *answer)
+{
+    bool whole = answer->limit == 0 && !answer->question->filters->has_after;
+
+    walk_park(&answer->walk);
+    settle_picks(answer);
+    answer->phase = PHASE_SHOW;
+    if (answer->counting || !whole) return;
+    if (answer->overflow) answer->order_found = true;
+    if (answer->order_found ||
+        answer->question->filters->order == ORDER_FOUND ||
+        answer->question->filters->order == ORDER_KEY) {
+        return;
+    }
+    if (answer->num_picks > 0) {
+        qsort(answer->picks, answer->num_picks, sizeof *answer->picks,
+              compare_dates);
+    }
+}
+
+static bool walk_found(struct answer *answer, struct snapshot *snapshot,
+                       struct err *err)
+{
+    for (size_t i = 0; i < STEP_POSTINGS; i++) {
+        struct walk_item item;
+        bool found;
+
+        if (!walk_next(&answer->walk, snapshot, &item, &found, err)) {
+            return false;
+        }
+        if (found && !consider(answer, snapshot, &item, err)) return false;
+        if (!found || has_enough(answer)) {
+            end_pass(answer);
+            return true;
+        }
+    }
+    return true;
+}
+
+// ------------------------------------------------------------- showing
+
+static bool show_group(struct answer *answer, struct snapshot *snapshot,
+                       const struct group *group, struct err *err)
+{
+    arena_reset(&answer->arena);
+    answer->given++;
+    return show_issuance(&answer->issuance, answer->question, group, snapshot,
+                         answer->end_id, &answer->arena, err);
+}
+
+static void end_answer(struct answer *answer, bool cut)
+{
+    struct page page = {.id = answer->after, .end_id = answer->end_id};
+
+    answer->phase = PHASE_END;
+    answer->cut = cut;
+    walk_park(&answer->walk);
+    if (!cut) return;
+    if (answer->keyed) page.key = buffer_bytes(&answer->key);
+    page_append(&answer->cursor, &page, answer->question);
+}
+
+static bool show_pick(struct answer *answer, struct snapshot *snapshot,
+                      enum answer_step *step, struct err *err)
+{
+    const struct pick *pick;
+    struct entry_facts facts;
+    struct group group;
+
+    if (answer->counting && answer->num_picks > 0) {
+        answer->given += answer->num_picks;
+        answer->next_pick = answer->num_picks;
+        answer->has_after = true;
+        answer->after = answer->picks[answer->num_picks - 1].position;
+    }
+    if (answer->next_pick == answer->num_picks) {
+        if (answer->overflow) {
+            begin_pass(answer);
+        } else {
+            end_answer(answer, false);
+        }
+        return true;
+    }
+    if (answer->limit != 0 && answer->given == answer->limit) {
+        end_answer(answer, true);
+        return true;
+    }
+    pick = &answer->picks[answer->next_pick++];
+    answer->has_after = true;
+    answer->after = pick->position;
+    arena_reset(&answer->scratch);
+    *step = ANSWER_ISSUANCE;
+    return snapshot_facts(snapshot, pick->id, &facts, err) &&
+           group_find(&group, snapshot, pick->id, &facts, answer->end_id,
+                      &answer->scratch, err) &&
+           show_group(answer, snapshot, &group, err);
+}
+
+// Looks at one posting of a walk by key.
+static bool consider_key(struct answer *answer, struct snapshot *snapshot,
+                         const struct walk_item *item, struct group *group,
+                         bool *shown, struct err *err)
+{
+    struct entry_facts facts;
+    bool matches, first, passes;
+
+    *shown = false;
+    if (!match_item(answer, snapshot, item, &matches, err)) return false;
+    if (!matches) return true;
+    if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
+    if (is_done(answer, &facts.group)) return true;
+    arena_reset(&answer->scratch);
+    if (!group_find(group, snapshot, item->id, &facts, answer->end_id,
+                    &answer->scratch, err) ||
+        !is_first_key(answer, snapshot, item, group, &first, err)) {
+        return false;
+    }
+    set_done(answer, group);
+    if (!first) return true;
+    if (!filter_passes(&answer->filter, group, snapshot, &passes, err)) {
+        return false;
+    }
+    *shown = passes;
+    return true;
+}
+
+static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
+                       enum answer_step *step, struct err *err)
+{
+    for (size_t i = 0; i < STEP_POSTINGS; i++) {
+        struct walk_item item;
+        struct group group;
+        bool found, shown;
+
+        if (!walk_next(&answer->walk, snapshot, &item, &found, err)) {
+            return false;
+        }
+        if (!found) {
+            end_answer(answer, false);
+            return true;
+        }
+        if (!consider_key(answer, snapshot, &item, &group, &shown, err)) {
+            return false;
+        }
+        if (!shown) continue;
+        if (answer->limit != 0 && answer->given == answer->limit) {
+            end_answer(answer, true);
+            return true;
+        }
+        buffer_reset(&answer->key);
+        buffer_append(&answer->key, item.key);
+        if (!buffer_ok(&answer->key)) return no_memory(err);
+        answer->after = item.id;
+        *step = ANSWER_ISSUANCE;
+        return show_group(answer, snapshot, &group, err);
+    }
+    return true;
+}
+
+// ------------------------------------------------------------- the face
+
+// Pages of a range come in key order unless asked otherwise; one key has its
+// postings in the order found anyway.
+static bool is_keyed(const struct question *question)
+{
+    const struct filters *filters = question->filters;
+    bool paged = filters->limit != 0 || filters->has_after;
+
+    if (filters->order == ORDER_KEY) {
+        return question_is_range(question) || question->num_ranges > 1;
+    }
+    return paged && filters->order == ORDER_DEFAULT &&
+           question_is_range(question);
+}
+
+static bool begin_page(struct answer *answer, struct err *err)
+{
+    struct page page;
+
+    if (!page_parse(&page, answer->question, answer->keyed, &answer->page_arena,
+                    err)) {
+        return false;
+    }
+    answer->has_after = true;
+    answer->after = page.id;
+    if (!answer->keyed) return true;
+    if (page.end_id > answer->end_id) {
+        return err_set(err, ERR_USAGE,
+                       "%safter: this cursor came from another"
+                       " index",
+                       answer->question->filters->as_options ? "--" : "");
+    }
+    answer->end_id = page.end_id;
+    answer->walk.end_id = page.end_id;
+    walk_restart_key(&answer->walk, page.key, page.id);
+    return true;
+}
+
+static bool begin(struct answer *answer, const struct question *question,
+                  struct snapshot *snapshot, uint64_t now_ms, struct err *err)
+{
+    const struct filters *filters = question->filters;
+
+    answer->end_id = snapshot_next_id(snapshot);
+    answer->done = calloc(DONE_SLOTS, sizeof *answer->done);
+    if (answer->done == NULL) return no_memory(err);
+    if (!answer->counting) {
+        answer->keyed = is_keyed(question);
+        answer->limit = filters->limit;
+    }
+    if (!filter_init(&answer->filter, filters, snapshot, now_ms, err) ||
+        !walk_init(&answer->walk, question,
+                   !question_is_range(question) && !answer->keyed,
+                   answer->end_id, err)) {
+        return false;
+    }
+    if (filters->has_after && !answer->counting && !begin_page(answer, err)) {
+        return false;
+    }
+    if (!answer->keyed) begin_pass(answer);
+    return true;
+}
+
+static bool open_answer(struct answer **out, const struct question *question,
+                        struct snapshot *snapshot, uint64_t now_ms,
+                        bool counting, struct err *err)
+{
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    if (answer == NULL) return no_memory(err);
+    answer->question = question;
+    answer->counting = counting;
+    if (!begin(answer, question, snapshot, now_ms, err)) {
+        answer_close(answer);
+        return false;
+    }
+    *out = answer;
+    return true;
+}
+
+bool answer_open(struct answer **out, const struct question *question,
+                 struct snapshot *snapshot, uint64_t now_ms, struct err *err)
+{
+    return open_answer(out, question, snapshot, now_ms, false, err);
+}
+
+bool answer_open_count(struct answer **out, const struct question *question,
+                       struct snapshot *snapshot, uint64_t now_ms,
+                       struct err *err)
+{
+    return open_answer(out, question, snapshot, now_ms, true, err);
+}
+
+void answer_close(struct answer *answer)
+{
+    if (answer == NULL) return;
+    walk_cleanup(&answer->walk);
+    filter_cleanup(&answer->filter);
+    free(answer->done);
+    free(answer->picks);
+    buffer_cleanup(&answer->cursor);
+    buffer_cleanup(&answer->key);
+    arena_cleanup(&answer->page_arena);
+    arena_cleanup(&answer->arena);
+    arena_cleanup(&answer->scratch);
+    free(answer);
+}
+
+bool answer_next(struct answer *answer, struct snapshot *snapshot,
+                 enum answer_step *step, const struct issuance **issuance,
+                 struct err *err)
+{
+    bool ok = true;
+
+    *step = ANSWER_WORKING;
+    *issuance = &answer->issuance;
+    switch (answer->phase) {
+    case PHASE_WALK:
+        ok = answer->keyed ? walk_keyed(answer, snapshot, step, err)
+                           : walk_found(answer, snapshot, err);
+        break;
+    case PHASE_SHOW:
+        ok = show_pick(answer, snapshot, step, err);
+        break;
+    case PHASE_END:
+        break;
+    }
+    if (answer->phase == PHASE_END) *step = ANSWER_END;
+    if (answer->cursor.failed) return no_memory(err);
+    return ok;
+}
+
+void answer_park(struct answer *answer)
+{
+    walk_park(&answer->walk);
+}
+
+const struct question *answer_question(const struct answer *answer)
+{
+    return answer->question;
+}
+
+bool answer_has_count(const struct answer *answer)
+{
+    return answer->counting ||
+           (!answer->cut && !answer->question->filters->has_after);
+}
+
+uint64_t answer_count(const struct answer *answer)
+{
+    return answer->given;
+}
+
+struct bytes answer_cursor(const struct answer *answer)
+{
+    return buffer_bytes(&answer->cursor);
+}
+
+bool answer_order_found(const struct answer *answer)
+{
+    return answer->order_found;
+}
+
+bool coverage_is_whole(const struct snapshot *snapshot, uint64_t now_ms)
+{
+    size_t num_logs = snapshot_num_logs(snapshot);
+
+    for (size_t i = 0; i < num_logs; i++) {
+        if (log_status(snapshot_log(snapshot, i), now_ms) != STATUS_COMPLETE) {
+            return false;
+        }
+    }
+    return num_logs > 0;
+}
+
+bool sighting_der(const struct sighting *sighting, struct bytes *der)
+{
+    const struct entry *entry = sighting->entry;
+
+    if (!sighting->has_bytes) return false;
+    *der = sighting->facts.type == LEAF_PRECERT ? entry->bytes.precert
+                                                : entry->leaf.certificate;
+    return der->len > 0;
+}

@@ -1,0 +1,258 @@
+// filter.c - see filter.h.
+
+#include "query/filter.h"
+
+#include <stdlib.h>
+
+#include "index/base/text.h"
+
+bool filter_asks_for_key(const struct filters *filters)
+{
+    return filters->issuer_keys.num > 0 || filters->not_issuer_keys.num > 0;
+}
+
+// A log is named as shown, or by its id in base64 or hex.
+static bool is_log(const struct index_log *log, struct bytes text)
+{
+    struct buffer id = {0};
+    uint8_t hex[SHA256_LEN];
+    bool same;
+
+    if (bytes_equal_text(text, log->name)) return true;
+    if (text_parse_hex(hex, sizeof hex, text)) {
+        return memcmp(hex, log->id.bytes, sizeof hex) == 0;
+    }
+    same = text_parse_base64(&id, text) &&
+           bytes_equal(buffer_bytes(&id), sha256_bytes(&log->id));
+    buffer_cleanup(&id);
+    return same;
+}
+
+static bool add_logs(struct filter *filter, struct bytes text,
+                     const struct snapshot *snapshot, struct err *err)
+{
+    char quoted[128];
+    bool found = false;
+
+    for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
+        const struct index_log *log = snapshot_log(snapshot, i);
+
+        if (!is_log(log, text)) continue;
+        filter->logs[filter->num_logs++] = log->number;
+        found = true;
+    }
+    if (found) return true;
+    return err_set(err, ERR_USAGE, "%slog: the index has no log '%s'",
+                   filter->filters->as_options ? "--" : "",
+                   text_escape(quoted, sizeof quoted, text));
+}
+
+bool filter_init(struct filter *filter, const struct filters *filters,
+                 const struct snapshot *snapshot, uint64_t now_ms,
+                 struct err *err)
+{
+    size_t num_logs = snapshot_num_logs(snapshot);
+
+    *filter = (struct filter){.filters = filters, .now_ms = now_ms};
+    if (filters->logs.num == 0) return true;
+    filter->logs =
+        calloc(filters->logs.num * num_logs + 1, sizeof *filter->logs);
+    if (filter->logs == NULL) {
+        return err_set(err, ERR_MEMORY, "log: no memory left for it");
+    }
+    for (size_t i = 0; i < filters->logs.num; i++) {
+        if (!add_logs(filter, filters->logs.texts[i], snapshot, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void filter_cleanup(struct filter *filter)
+{
+    free(filter->logs);
+    arena_cleanup(&filter->scratch);
+    *filter = (struct filter){0};
+}
+
+// Dates are those of the TBSCertificate, the same for all members.
+static bool dates_pass(const struct filter *filter,
+                       const struct entry_facts *facts)
+{
+    const struct filters *filters = filter->filters;
+    int64_t now = (int64_t)(filter->now_ms / 1000);
+
+    if (facts->not_before != CERT_TIME_UNREADABLE) {
+        if (filters->has_since && facts->not_before < filters->since) {
+            return false;
+        }
+        if (filters->has_until && facts->not_before > filters->until) {
+            return false;
+        }
+        if (filters->has_valid_at && facts->not_before > filters->valid_at) {
+            return false;
+        }
+    }
+    if (facts->not_after != CERT_TIME_UNREADABLE) {
+        if (filters->has_valid_at && facts->not_after < filters->valid_at) {
+            return false;
+        }
+        if (filters->unexpired && facts->not_after < now) return false;
+    }
+    return true;
+}
+
+static bool log_passes(const struct filter *filter, uint32_t log)
+{
+    for (size_t i = 0; i < filter->num_logs; i++) {
+        if (filter->logs[i] == log) return true;
+    }
+    return filter->filters->logs.num == 0;
+}
+
+static bool sighting_passes(const struct filter *filter,
+                            const struct entry_facts *facts)
+{
+    const struct filters *filters = filter->filters;
+
+    if (!log_passes(filter, facts->log)) return false;
+    // Of a leaf that cannot be read neither type nor timestamp is known.
+    if (facts->type == LEAF_UNKNOWN) return true;
+    if (filters->type == TYPE_PRECERT && facts->type != LEAF_PRECERT) {
+        return false;
+    }
+    if (filters->type == TYPE_FINAL && facts->type != LEAF_X509) return false;
+    return !filters->has_seen_since || filters->seen_since < 0 ||
+           facts->timestamp_ms / 1000 >= (uint64_t)filters->seen_since;
+}
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
+}
+
+static bool starts_with(struct bytes text, struct bytes what)
+{
+    if (text.len < what.len) return false;
+    for (size_t i = 0; i < what.len; i++) {
+        if (lower(text.data[i]) != lower(what.data[i])) return false;
+    }
+    return true;
+}
+
+// `=TEXT` is the whole name, anything else a part of it; case is ignored.
+static bool name_matches(struct bytes name, struct bytes wanted)
+{
+    if (wanted.data[0] == '=') {
+        (void)bytes_skip(&wanted, 1);
+        return name.len == wanted.len && starts_with(name, wanted);
+    }
+    for (; name.len >= wanted.len; (void)bytes_skip(&name, 1)) {
+        if (starts_with(name, wanted)) return true;
+        if (name.len == 0) break;
+    }
+    return false;
+}
+
+static bool any_matches(struct bytes name, const struct text_list *list)
+{
+    for (size_t i = 0; i < list->num; i++) {
+        if (name_matches(name, list->texts[i])) return true;
+    }
+    return false;
+}
+
+// The issuer's name as it is shown.
+static bool issuer_passes(const struct filters *filters,
+                          const struct entry *entry, bool *passes,
+                          struct err *err)
+{
+    struct buffer plain = {0}, shown = {0};
+    bool ok;
+
+    *passes = true;
+    if (entry->cert.issuer.len == 0) return true;
+    cert_append_name_rfc4514(&plain, entry->cert.issuer);
+    text_append_escaped(&shown, buffer_bytes(&plain));
+    ok = buffer_ok(&plain) && buffer_ok(&shown);
+    if (filters->issuers.num > 0 &&
+        !any_matches(buffer_bytes(&shown), &filters->issuers)) {
+        *passes = false;
+    }
+    if (any_matches(buffer_bytes(&shown), &filters->not_issuers)) {
+        *passes = false;
+    }
+    buffer_cleanup(&plain);
+    buffer_cleanup(&shown);
+    return ok ||
+           err_set(err, ERR_MEMORY, "issuer: no memory left for its name");
+}
+
+static bool has_hash(const struct hash_list *list,
+                     const struct sha256_hash *hash)
+{
+    for (size_t i = 0; i < list->num; i++) {
+        if (sha256_equal(&list->hashes[i], hash)) return true;
+    }
+    return false;
+}
+
+// Excludes only by a key that one of the members proves; a precertificate does
+// so without a signature to verify, so they are asked first.
+static bool key_passes(struct filter *filter, const struct group *group,
+                       struct snapshot *snapshot, bool *passes, struct err *err)
+{
+    static const enum leaf_type order[] = {LEAF_PRECERT, LEAF_X509};
+
+    *passes = true;
+    for (size_t i = 0; i < 2 * group->num_members; i++) {
+        const struct group_member *member =
+            &group->members[i % group->num_members];
+        struct entry entry;
+        struct sha256_hash key;
+        enum issuer_proof proof;
+        bool has_bytes, has_key;
+
+        if (member->facts.type != order[i / group->num_members]) continue;
+        arena_reset(&filter->scratch);
+        if (!snapshot_entry(snapshot, member->id, &entry, &has_bytes,
+                            &filter->scratch, err) ||
+            !group_prove_issuer(snapshot, &entry, has_bytes, &proof, &has_key,
+                                &key, err)) {
+            return false;
+        }
+        if (proof != ISSUER_PROVEN) continue;
+        *passes = (filter->filters->issuer_keys.num == 0 ||
+                   has_hash(&filter->filters->issuer_keys, &key)) &&
+                  !has_hash(&filter->filters->not_issuer_keys, &key);
+        return true;
+    }
+    return true;
+}
+
+bool filter_passes(struct filter *filter, const struct group *group,
+                   struct snapshot *snapshot, bool *passes, struct err *err)
+{
+    const struct filters *filters = filter->filters;
+    bool any = false, has_bytes;
+
+    *passes = false;
+    if (!dates_pass(filter, &group->members[0].facts)) return true;
+    for (size_t i = 0; i < group->num_members && !any; i++) {
+        any = sighting_passes(filter, &group->members[i].facts);
+    }
+    if (!any) return true;
+    *passes = true;
+    if (filters->issuers.num > 0 || filters->not_issuers.num > 0) {
+        struct entry entry;
+
+        arena_reset(&filter->scratch);
+        if (!snapshot_entry(snapshot, group->members[0].id, &entry, &has_bytes,
+                            &filter->scratch, err) ||
+            !issuer_passes(filters, &entry, passes, err)) {
+            return false;
+        }
+    }
+    if (!*passes || !filter_asks_for_key(filters)) return true;
+    return key_passes(filter, group, snapshot, passes, err);
+}
