@@ -210,7 +210,7 @@ static bool set_scope(struct filters *filters, enum filter filter,
 {
     enum question_scope scope =
         filter == FILTER_SUBDOMAINS ? SCOPE_SUBDOMAINS : SCOPE_COVERING;
-    bool on;
+    bool on = false;
 
     if (!set_flag(filters, filter, value, &on, err)) return false;
     if (!on) return true;
