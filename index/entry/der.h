@@ -68,31 +68,49 @@ static inline unsigned der_number(uint8_t tag)
     return tag & DER_NUMBER_MASK;
 }
 
+// der_read_copied is der_read_slow on copies, so that what the quick path reads
+// never has its address taken and stays in registers.
+static inline bool der_read_copied(struct bytes *view, struct der *out)
+{
+    struct bytes rest = *view;
+    struct der element = {0};
+    bool reads = der_read_slow(&rest, &element);
+
+    if (!reads) return false;
+    *view = rest;
+    *out = element;
+    return true;
+}
+
 // der_read takes one element off the front.
 MUST_USE static inline bool der_read(struct bytes *view, struct der *out)
 {
     const uint8_t *data = view->data;
-    size_t header = 2, len;
+    size_t header = 2, left = view->len, len;
 
-    if (view->len < 2) return false;
-    if (der_number(data[0]) == DER_NUMBER_HIGH) return der_read_slow(view, out);
+    if (left < 2) return false;
+    if (der_number(data[0]) == DER_NUMBER_HIGH) {
+        return der_read_copied(view, out);
+    }
     if (data[1] < 0x80) {
         len = data[1];
-    } else if (data[1] == 0x82 && view->len >= 4) {
+    } else if (data[1] == 0x82 && left >= 4) {
         header = 4;
         len = (size_t)data[2] << 8 | data[3];
-    } else if (data[1] == 0x81 && view->len >= 3) {
+    } else if (data[1] == 0x81 && left >= 3) {
         header = 3;
         len = data[2];
     } else {
-        return der_read_slow(view, out);
+        return der_read_copied(view, out);
     }
-    if (len > view->len - header) return false;
+    if (len > left - header) return false;
     out->tag = data[0];
-    out->whole = bytes_of(data, header + len);
-    out->content = bytes_of(data + header, len);
-    view->data += header + len;
-    view->len -= header + len;
+    out->whole.data = data;
+    out->whole.len = header + len;
+    out->content.data = data + header;
+    out->content.len = len;
+    view->data = data + header + len;
+    view->len = left - header - len;
     return true;
 }
 

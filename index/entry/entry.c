@@ -14,7 +14,7 @@ static void set_unparsed(struct entry *entry, const char *where,
 {
     if ((entry->flags & FLAG_UNPARSED) != 0) return;
     entry->flags |= FLAG_UNPARSED;
-    (void)snprintf(entry->reason, sizeof entry->reason, "%s%s", where, what);
+    (void)snprintf(entry->reason, sizeof entry->reason, "%s%.80s", where, what);
 }
 
 // Reads the certificate of a leaf that reads.

@@ -3,6 +3,7 @@
 #include "tests/support/check.h"
 
 #include <jansson.h>
+#include <time.h>
 
 #include <openssl/bytestring.h>
 #include <openssl/evp.h>
@@ -707,6 +708,121 @@ static void refuses_what_has_no_serial(void **state)
     }
 }
 
+// ------------------------------------------------------------------- hostile
+
+static bool sum_names(void *context, const struct cert_name *name)
+{
+    struct bytes *sum = context;
+
+    sum->len += name->raw.len + 1;
+    return true;
+}
+
+// What makes a reader that looks twice quadratic, a megabyte of each; before
+// it the start of a certificate or nothing.
+static const struct {
+    const char *name;
+    const char *hex;
+} patterns[] = {
+    {"names that a control byte ends", "82 84 000fffff"},
+    {"indefinite lengths", "3080"},
+    {"indefinite context tags", "a080"},
+    {"high tag numbers", "ffffff"},
+    {"SAN OIDs", "0603551d11"},
+    {"SAN OIDs and long OCTET STRINGS", "0603551d11 0484000fff00"},
+    {"common names that claim 64 KB", "0603550403 0c82ffff"},
+    {"common names that claim more", "0603550403 0c84000fff00"},
+    {"constructed common names", "0603550403 2c820ff0"},
+    {"names of one octet", "820161"},
+    {"empty RDNs", "3100"},
+    {"end-of-contents", "0000"},
+    {"extensions", "3009 0603551d13 0402 3000"},
+    {"empty SAN extensions", "3009 0603551d11 0402 3000"},
+    {"nested SEQUENCEs", "30830fffff"},
+};
+
+static const char *const heads[] = {
+    "",
+    // A certificate up to its serial and empty fields, then [3] and on.
+    "3083 0ffff0 3083 0fffe0 020101 3000 3000 3000 3000 3000"
+    "a383 0fff00 3083 0ffe00",
+    // The same up to the GeneralNames of a SAN.
+    "3083 0ffff0 3083 0fffe0 020101 3000 3000 3000 3000 3000"
+    "a383 0fff00 3083 0ffe00 3083 0ffd00 0603551d11 0483 0ffc00 3083 0ffb00",
+    // Up to the subject.
+    "3083 0ffff0 3083 0fffe0 020101 3000 3000 3000 3083 0fff00",
+};
+
+static void is_linear_in_hostile_bytes(void **state)
+{
+    enum { LEN = 1024 * 1024 };
+    uint8_t *data = malloc(LEN);
+    clock_t start = clock();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(patterns) * COUNT_OF(heads); i++) {
+        struct bytes pattern = from_hex(patterns[i % COUNT_OF(patterns)].hex);
+        struct bytes head = from_hex(heads[i / COUNT_OF(patterns)]);
+        struct bytes sum = {0};
+        struct buffer out = {0};
+        struct cert cert;
+
+        test_case = patterns[i % COUNT_OF(patterns)].name;
+        for (size_t k = 0; k < LEN; k++) {
+            data[k] = pattern.data[k % pattern.len];
+        }
+        if (head.len > 0) memcpy(data, head.data, head.len);
+        data[LEN - 1] = 1;
+        (void)!cert_parse(&cert, bytes_of(data, LEN), CERT_FORM_CERTIFICATE,
+                          NULL);
+        CHECK(cert_each_name(&cert, sum_names, &sum));
+        // Each byte is given out at most by the walk and by the search.
+        CHECK(sum.len <= 2 * (size_t)LEN);
+        (void)!cert_log_form(&out, &cert);
+        buffer_reset(&out);
+        cert_append_name_rfc4514(&out, cert.subject);
+        buffer_cleanup(&out);
+        free((void *)pattern.data);
+        free((void *)head.data);
+    }
+    free(data);
+    // Quadratic would be 10^12 steps for each.
+    assert_true(clock() - start < 60 * CLOCKS_PER_SEC);
+}
+
+static void reads_ten_thousand_names(void **state)
+{
+    struct buffer names = {0}, extensions = {0}, der = {0};
+    struct cert cert;
+
+    (void)state;
+    for (size_t i = 0; i < 10000; i++) {
+        char text[32];
+
+        (void)snprintf(text, sizeof text, "%05zu.example", i);
+        make_element(&names, 0x82, bytes_from_text(text));
+    }
+    make_san(&extensions, buffer_bytes(&names));
+    make_certificate(
+        &der, &(struct make_cert){.extensions = buffer_bytes(&extensions)});
+    assert_true(
+        cert_parse(&cert, buffer_bytes(&der), CERT_FORM_CERTIFICATE, NULL));
+    assert_true(cert.is_whole);
+    find_names(&cert);
+    assert_int_equal(found.num, 10001);
+    assert_true(bytes_equal_text(found.names[10000].raw, "09999.example"));
+    // Cut in the middle, what stands before is still found.
+    der.len -= der.len / 2;
+    assert_true(
+        cert_parse(&cert, buffer_bytes(&der), CERT_FORM_CERTIFICATE, NULL));
+    assert_false(cert.is_whole);
+    find_names(&cert);
+    assert_true(found.num > 4900);
+    buffer_cleanup(&names);
+    buffer_cleanup(&extensions);
+    buffer_cleanup(&der);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -716,6 +832,8 @@ int main(void)
         cmocka_unit_test(stops_when_told),
         cmocka_unit_test(survives_every_truncation_and_change),
         cmocka_unit_test(refuses_what_has_no_serial),
+        cmocka_unit_test(is_linear_in_hostile_bytes),
+        cmocka_unit_test(reads_ten_thousand_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
