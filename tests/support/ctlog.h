@@ -66,6 +66,7 @@ struct ctlog_view {
     const struct hash_tree *tree;
     bool altered;
     uint64_t size;
+    bool honest; // no fault touches what is served
 };
 
 // ctlog_open makes the tree; the urls come with ctlog_describe.

@@ -284,8 +284,8 @@ bool testlog_entry(struct testlog *log, uint64_t index,
                    struct testlog_entry *out, struct buffer *memory)
 {
     struct ctlog *ctlog = log->ctlog;
-    struct ctlog_view view = {ctlog, &ctlog->honest, false,
-                              ctlog->entries.size};
+    struct ctlog_view view = {ctlog, &ctlog->honest, false, ctlog->entries.size,
+                              true};
     struct ctlog_reader reader = {.view = &view};
     struct ctlog_entry entry;
     size_t extra;
