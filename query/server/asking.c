@@ -1,0 +1,176 @@
+// asking.c - see asking.h.
+
+#include "query/server/asking.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "query/shape/native.h"
+
+enum {
+    // Steps of a count before its thread turns to others.
+    COUNT_STEPS = 64,
+};
+
+struct asking {
+    enum asking_kind kind;
+    asking_snapshot *snapshot;
+    void *context;
+    struct arena arena; // of the filters
+    struct arena line_arena;
+    struct filters filters;
+    struct question question;
+    struct answer *answer; // NULL between the questions of a stream
+    struct native native;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void drop(struct reply *reply)
+{
+    struct asking *a = reply->state;
+
+    answer_close(a->answer);
+    native_cleanup(&a->native);
+    arena_cleanup(&a->line_arena);
+    arena_cleanup(&a->arena);
+    free(a);
+    reply->state = NULL;
+    reply->drop = NULL;
+}
+
+static bool more_of_count(struct asking *a, struct snapshot *snapshot,
+                          struct reply *reply, struct err *err)
+{
+    enum answer_step step = ANSWER_WORKING;
+    const struct issuance *issuance;
+
+    for (int i = 0; i < COUNT_STEPS && step != ANSWER_END; i++) {
+        if (!answer_next(a->answer, snapshot, &step, &issuance, err)) {
+            return false;
+        }
+    }
+    if (step == ANSWER_END) {
+        native_append_count(&reply->body, a->question.text,
+                            answer_count(a->answer));
+        buffer_append_byte(&reply->body, '\n');
+        reply->whole = true;
+    }
+    return true;
+}
+
+static bool more_of_answer(struct asking *a, struct snapshot *snapshot,
+                           struct reply *reply, struct err *err)
+{
+    bool done = false;
+
+    while (!done && reply->body.len < REPLY_PIECE) {
+        if (!native_next(&a->native, a->answer, snapshot, now_ms(),
+                         &reply->body, &done, err)) {
+            return false;
+        }
+    }
+    if (done) {
+        buffer_append_byte(&reply->body, '\n');
+        reply->whole = true;
+    }
+    return true;
+}
+
+static bool more(struct reply *reply, struct err *err)
+{
+    struct asking *a = reply->state;
+    struct snapshot *snapshot;
+    bool ok;
+
+    if (!a->snapshot(a->context, &snapshot, err)) return false;
+    ok = a->kind == ASKING_COUNT ? more_of_count(a, snapshot, reply, err)
+                                 : more_of_answer(a, snapshot, reply, err);
+    if (ok && !reply->whole) {
+        answer_park(a->answer);
+    } else {
+        answer_close(a->answer);
+        a->answer = NULL;
+    }
+    return ok;
+}
+
+static bool ask(struct asking *a, struct bytes what, const char *label,
+                struct arena *arena, struct err *err)
+{
+    struct snapshot *snapshot;
+
+    if (!question_parse(&a->question, &a->filters, what, label, arena, err) ||
+        !a->snapshot(a->context, &snapshot, err)) {
+        return false;
+    }
+    native_begin(&a->native);
+    return a->kind == ASKING_COUNT
+               ? answer_open_count(&a->answer, &a->question, snapshot,
+                                   now_ms(), err)
+               : answer_open(&a->answer, &a->question, snapshot, now_ms(),
+                             err);
+}
+
+bool asking_begin(struct reply *reply, enum asking_kind kind,
+                  struct bytes query_string, asking_snapshot *snapshot,
+                  void *context, struct err *err)
+{
+    struct asking *a = calloc(1, sizeof *a);
+    struct bytes text, what = {0};
+
+    if (a == NULL) return err_set(err, ERR_MEMORY, "no memory for a question");
+    *a = (struct asking){.kind = kind,
+                         .snapshot = snapshot,
+                         .context = context,
+                         .native.stream = kind == ASKING_LINES};
+    reply->state = a;
+    reply->drop = drop;
+    reply->more = more;
+    // The request's head goes before the answer does.
+    if (!arena_copy(&a->arena, query_string, &text)) {
+        return err_set(err, ERR_MEMORY, "no memory for a question");
+    }
+    if (!filters_from_query(&a->filters, &what, text, &a->arena, err)) {
+        return false;
+    }
+    if (kind == ASKING_LINES) {
+        if (what.data == NULL) return true;
+        return err_set(err, ERR_USAGE, "q: the questions are in the body");
+    }
+    if (what.data == NULL) {
+        return err_set(err, ERR_USAGE, "q: no question is asked");
+    }
+    return ask(a, what, "q", &a->arena, err) && more(reply, err);
+}
+
+void asking_line(struct reply *reply, struct bytes line)
+{
+    struct asking *a = reply->state;
+    size_t start = reply->body.len;
+    struct err err = {0};
+    struct bytes text;
+
+    arena_reset(&a->line_arena);
+    reply->whole = false;
+    if (line.len > QUESTION_LEN_MAX) {
+        (void)err_set(&err, ERR_USAGE, "WHAT: over %d bytes", QUESTION_LEN_MAX);
+    } else if (!arena_copy(&a->line_arena, line, &text)) {
+        (void)err_set(&err, ERR_MEMORY, "no memory for a question");
+    } else if (ask(a, text, "WHAT", &a->line_arena, &err) &&
+               more(reply, &err)) {
+        return;
+    }
+    answer_close(a->answer);
+    a->answer = NULL;
+    reply->body.len = start;
+    native_append_line_error(&reply->body, line, &err);
+    buffer_append_byte(&reply->body, '\n');
+    reply->whole = true;
+}

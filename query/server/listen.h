@@ -1,0 +1,20 @@
+// listen.h - the Unix socket that a server answers on.
+//
+// Result    ERR_USAGE and a sentence where the path cannot be ours: another
+//           server answers there, it is no socket, or it is too long.
+
+#pragma once
+
+#include "index/base/err.h"
+
+// listen_default_path is $XDG_RUNTIME_DIR/sanct.sock, or as root (or without
+// that variable) /run/sanct/sanct.sock; good until the next call.
+const char *listen_default_path(void);
+
+// listen_open makes a listening socket at `path`, mode 0660, of group `group`
+// (NULL: as it comes).  A dead socket is replaced.
+MUST_USE bool listen_open(int *fd, const char *path, const char *group,
+                          struct err *err);
+
+// listen_close closes it and removes the path, if that is still our socket.
+void listen_close(int fd, const char *path);

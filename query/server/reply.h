@@ -1,0 +1,49 @@
+// reply.h - an answer on its way to a client: status, fields, body in pieces.
+//
+// A route fills `body` and says whether it is all.  What is longer comes in
+// pieces: each time the client has taken what was there, `more` is called and
+// appends the next, so a reply has bounded memory whatever its length.
+//
+// Lifetime  valid as {0}; reply_cleanup calls `drop` when pieces are left.
+
+#pragma once
+
+#include "index/base/buffer.h"
+#include "index/base/err.h"
+
+enum {
+    REPLY_PIECE = 64 << 10, // a body up to here has a Content-Length
+};
+
+struct reply;
+
+// reply_more appends the next piece to reply->body and sets reply->whole after
+// the last.  False: it breaks off, and the connection is closed.
+typedef bool reply_more(struct reply *reply, struct err *err);
+
+struct reply {
+    unsigned status;
+    const char *content_type;
+    struct buffer fields; // further header lines, each with its CRLF
+    struct buffer body;
+    bool whole; // nothing comes after `body`
+    reply_more *more;
+    void (*drop)(struct reply *reply); // frees `state`
+    void *state;
+};
+
+// reply_reset forgets the answer before and keeps the memory.
+void reply_reset(struct reply *reply);
+
+// reply_cleanup frees everything.
+void reply_cleanup(struct reply *reply);
+
+// reply_field appends one header line.
+void reply_field(struct reply *reply, const char *name, const char *value);
+
+// reply_json makes `status` with what is in the body a whole JSON answer.
+void reply_json(struct reply *reply, unsigned status);
+
+// reply_error is {"code","message"}, whatever was in the body before.
+void reply_error(struct reply *reply, unsigned status, const char *code,
+                 const char *message);
