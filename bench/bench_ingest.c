@@ -60,7 +60,7 @@ static void read_all(int fd, struct buffer *out)
 }
 
 // Runs a program, gives what it printed and its CPU seconds.
-static double run(char *const argv[], struct buffer *out)
+static double run(const char *const argv[], struct buffer *out)
 {
     int pipe_fds[2], status;
     struct rusage usage;
@@ -72,7 +72,7 @@ static double run(char *const argv[], struct buffer *out)
         (void)dup2(pipe_fds[1], STDOUT_FILENO);
         (void)close(pipe_fds[0]);
         (void)close(pipe_fds[1]);
-        execv(argv[0], argv);
+        execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
     (void)close(pipe_fds[1]);
@@ -152,9 +152,9 @@ static struct figures backfill(const char *api, const char *keep)
     url_of(file, url);
     remove_tree(dir);
     {
-        char *const argv[] = {program, "-i",     dir,    "--log", file,
-                              "--keep", (char *)(uintptr_t)keep,
-                              "--json", "--progress", "none", url, NULL};
+        const char *const argv[] = {program, "-i",         dir,    "--log",
+                                    file,    "--keep",     keep,   "--json",
+                                    "--progress", "none", url, NULL};
         cpu_s = run(argv, &out);
     }
     json = parse(&out);
@@ -165,7 +165,7 @@ static struct figures backfill(const char *api, const char *keep)
     json_free(json);
     path_of(program, build, "sanct-index");
     {
-        char *const argv[] = {program, "stat", "--json", "-i", dir, NULL};
+        const char *const argv[] = {program, "stat", "--json", "-i", dir, NULL};
         (void)run(argv, &out);
     }
     json = parse(&out);
