@@ -40,6 +40,10 @@ VERSION := 0.1.0
 std = -std=c17 -D_GNU_SOURCE -DSANCT_VERSION='"$(VERSION)"'
 warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings $(WERROR)
+# Text is cut to its buffer on purpose where it is a sentence for a person.
+ifeq (,$(findstring clang,$(shell $(CC) --version 2>/dev/null)))
+warnings += -Wno-format-truncation
+endif
 harden = -fPIE -fstack-protector-strong -fstack-clash-protection \
   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 harden_link = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
