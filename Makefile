@@ -102,7 +102,7 @@ $(BUILD)/rel/libsupport.a: $(call rel,$(support_sources))
 	@echo "  AR    $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-link_rel = $(CC) $(CFLAGS) $(harden_link) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+link_rel = $(CC) $(CFLAGS) $(harden_link) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 $(BUILD)/sanct-ingest: $(BUILD)/rel/ingest/ingest_main.o $(BUILD)/rel/libingest.a $(BUILD)/rel/libindex.a
 	@echo "  LD    $@"
@@ -166,7 +166,7 @@ $(BUILD)/tests/%: $(BUILD)/san/tests/%.o $(san_libs)
 	$<
 
 # The programs with sanitizers, as the crash loops and the demo's test use them.
-san_link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+san_link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 $(BUILD)/san/bin/sanct-ingest: $(BUILD)/san/ingest/ingest_main.o $(BUILD)/san/libingest.a $(BUILD)/san/libindex.a
 $(BUILD)/san/bin/sanct-index: $(BUILD)/san/index/index_main.o $(BUILD)/san/libindex.a
 $(BUILD)/san/bin/sanct-query: $(BUILD)/san/query/query_main.o $(BUILD)/san/libquery.a $(BUILD)/san/libindex.a

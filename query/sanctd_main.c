@@ -70,7 +70,7 @@ static bool parse_option(struct options *options, int option, struct err *err)
         options->done = true;
         return true;
     case 'V':
-        version_print("sanctd");
+        version_print("sanctd", NULL);
         options->done = true;
         return true;
     default:

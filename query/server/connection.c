@@ -12,7 +12,6 @@
 
 enum {
     RECV_SIZE = 32 << 10,
-    IN_MAX = 256 << 10,
     OUT_MAX = 256 << 10,
     BODY_SKIP_MAX = 64 << 10, // of a request that should have none
     LINE_MAX = 64 << 10,
@@ -37,6 +36,7 @@ struct connection {
     enum connection_state state;
     struct ring_op recv, send;
     struct buffer in, out;
+    size_t in_taken; // of `in`: moved away before the next receive
     struct http_request request;
     struct reply reply;
     struct buffer line;
@@ -88,6 +88,18 @@ static void enter(struct connection *c, enum connection_state state)
     if (state == STATE_HEAD && c->request.head.len > 0) {
         c->deadline_ms = ring_now_ms() + DEADLINE_MS;
     }
+}
+
+// What was received and is not taken yet.
+static struct bytes unread(const struct connection *c)
+{
+    return bytes_of(c->in.data + c->in_taken, c->in.len - c->in_taken);
+}
+
+// Takes all of unread() but what `rest` still holds.
+static void take_up_to(struct connection *c, struct bytes rest)
+{
+    c->in_taken = c->in.len - rest.len;
 }
 
 // ------------------------------------------------------------- framing
@@ -180,14 +192,14 @@ static const char *refusal_code(unsigned status)
 // Each step returns false when it needs more from the client.
 static bool step_head(struct connection *c)
 {
-    struct bytes in = buffer_bytes(&c->in);
+    struct bytes in = unread(c);
     struct err err = {0};
     enum http_progress progress;
     bool wants_lines = false;
 
     if (in.len == 0) return false;
     progress = http_request_head(&c->request, &in, &err);
-    buffer_consume(&c->in, c->in.len - in.len);
+    take_up_to(c, in);
     if (progress == HTTP_MORE) {
         if (c->deadline_ms == 0) enter(c, STATE_HEAD);
         return false;
@@ -225,7 +237,7 @@ static bool step_head(struct connection *c)
 
 static bool step_skip(struct connection *c)
 {
-    struct bytes in = buffer_bytes(&c->in);
+    struct bytes in = unread(c);
     struct err err = {0};
     struct bytes part;
     enum http_progress progress;
@@ -234,7 +246,7 @@ static bool step_skip(struct connection *c)
         progress = http_body_read(&c->request.body, &in, &part, &err);
         if (progress == HTTP_PART) c->skipped += part.len;
     } while (progress == HTTP_PART && c->skipped <= BODY_SKIP_MAX);
-    buffer_consume(&c->in, c->in.len - in.len);
+    take_up_to(c, in);
     if (progress == HTTP_MORE) return false;
     if (progress == HTTP_END) {
         begin_reply(c);
@@ -260,50 +272,58 @@ static void answer_line(struct connection *c)
     buffer_reset(&c->line);
 }
 
-// Takes bytes up to the end of a line; false when the line goes on.
-static bool take_line(struct connection *c, struct bytes *part)
+// Takes a part that holds at most one newline, at its end; true when it does.
+static bool take_line(struct connection *c, struct bytes part)
 {
-    const uint8_t *end =
-        part->len == 0 ? NULL : memchr(part->data, '\n', part->len);
-    size_t len = end == NULL ? part->len : (size_t)(end - part->data);
     size_t room = LINE_MAX + 1 - c->line.len; // one more shows it is too long
+    bool whole = part.data[part.len - 1] == '\n';
 
-    buffer_append(&c->line, bytes_of(part->data, len < room ? len : room));
-    (void)bytes_skip(part, end == NULL ? len : len + 1);
-    return end != NULL;
+    if (whole) part.len--;
+    if (part.len > room) part.len = room;
+    buffer_append(&c->line, part);
+    return whole;
+}
+
+// Takes what is there of the body, up to the end of a line; true in `*line`
+// when there is one.
+static enum http_progress read_line(struct connection *c, bool *line)
+{
+    struct bytes in = unread(c);
+    struct bytes some = in, part;
+    const uint8_t *stop = in.len == 0 ? NULL : memchr(in.data, '\n', in.len);
+    enum http_progress progress;
+    struct err err = {0};
+
+    // The reader of the body is given no more than one line at a time.
+    if (stop != NULL) some.len = (size_t)(stop - in.data) + 1;
+    progress = http_body_read(&c->request.body, &some, &part, &err);
+    (void)bytes_skip(&in, (size_t)(some.data - in.data));
+    take_up_to(c, in);
+    if (progress == HTTP_PART) *line = take_line(c, part);
+    return progress;
 }
 
 static bool step_lines(struct connection *c)
 {
-    struct bytes in = buffer_bytes(&c->in);
-    struct err err = {0};
-    struct bytes part;
     enum http_progress progress = HTTP_END;
     bool line = false;
 
-    if (!c->lines_ended) {
-        // One line at a time: the body reader is given no more than it.
-        const uint8_t *stop =
-            in.len == 0 ? NULL : memchr(in.data, '\n', in.len);
-        struct bytes some = in;
-
-        if (stop != NULL) some.len = (size_t)(stop - in.data) + 1;
-        progress = http_body_read(&c->request.body, &some, &part, &err);
-        buffer_consume(&c->in, (size_t)(some.data - in.data));
-        if (progress == HTTP_PART) line = take_line(c, &part);
-        if (progress == HTTP_MORE) return c->in.len > 0;
-        if (progress == HTTP_BROKEN) {
-            c->keep_alive = false;
-            c->out.failed = true; // no last chunk: it must not look whole
-            return true;
-        }
+    if (!c->lines_ended) progress = read_line(c, &line);
+    switch (progress) {
+    case HTTP_MORE:
+        return unread(c).len > 0;
+    case HTTP_BROKEN:
+        c->out.failed = true; // no last chunk: it must not look whole
+        return true;
+    case HTTP_END:
+        c->lines_ended = true;
+        line = c->line.len > 0; // the last one needs no newline
+        if (!line) end_reply(c);
+        break;
+    case HTTP_PART:
+        break;
     }
-    if (progress == HTTP_END) c->lines_ended = true;
-    if (line || (c->lines_ended && c->line.len > 0)) {
-        answer_line(c);
-    } else if (c->lines_ended) {
-        end_reply(c);
-    }
+    if (line) answer_line(c);
     return true;
 }
 
@@ -370,7 +390,9 @@ static void connection_step(struct connection *c)
         die(c);
         return;
     }
-    if (!ring_busy(&c->recv) && c->in.len < IN_MAX) {
+    if (!ring_busy(&c->recv)) {
+        buffer_consume(&c->in, c->in_taken);
+        c->in_taken = 0;
         if (!buffer_reserve(&c->in, RECV_SIZE)) {
             die(c);
             return;

@@ -144,30 +144,32 @@ static bool ends_with(struct bytes text, const char *suffix)
            memcmp(text.data + text.len - len, suffix, len) == 0;
 }
 
-static bool append_certificate(const struct issuance *issuance,
-                               const struct sha256_hash *wanted,
+static bool append_certificate(struct route *route,
+                               const struct sha256_hash *hash,
                                enum cert_shape shape, struct reply *reply,
-                               struct err *err)
+                               struct arena *arena, struct err *err)
 {
+    struct snapshot *snapshot;
+    enum pem_state state;
     struct bytes der;
 
-    for (size_t i = 0; i < issuance->num_sightings; i++) {
-        const struct sighting *s = &issuance->sightings[i];
-
-        if (!s->entry.has_certificate_sha256 ||
-            !sha256_equal(&s->entry.certificate_sha256, wanted)) {
-            continue;
-        }
-        if (!sighting_der(s, &der)) break;
-        if (shape == SHAPE_DER) {
-            buffer_append(&reply->body, der);
-        } else {
-            pem_append(&reply->body, der);
-        }
-        return true;
+    if (!open_snapshot(route, &snapshot, err) ||
+        !pem_find(snapshot, hash, &state, &der, arena, err)) {
+        return false;
     }
-    return err_set(err, ERR_UNSUPPORTED,
-                   "the bytes of this certificate are not kept");
+    if (state == PEM_ABSENT) {
+        return err_set(err, ERR_NOT_FOUND, "no such certificate is held");
+    }
+    if (state == PEM_NOT_KEPT) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the bytes of this certificate are not kept");
+    }
+    if (shape == SHAPE_DER) {
+        buffer_append(&reply->body, der);
+    } else {
+        pem_append(&reply->body, der);
+    }
+    return true;
 }
 
 // Sets the fields by which a client may keep what it got, and 304 where it has
@@ -199,39 +201,51 @@ static void set_caching(const struct request *request, enum cert_shape shape,
     buffer_cleanup(&tag);
 }
 
-static bool find_issuance(struct route *route, struct bytes what,
-                          struct answer **answer,
-                          const struct issuance **issuance,
-                          struct question *question, struct filters *filters,
-                          struct arena *arena, struct err *err)
+static bool append_issuance(struct route *route, struct bytes hex,
+                            struct reply *reply, struct arena *arena,
+                            struct err *err)
 {
     enum answer_step step = ANSWER_WORKING;
+    const struct issuance *issuance;
+    struct answer *answer = NULL;
+    struct filters filters = {0};
+    struct question question;
     struct snapshot *snapshot;
+    struct buffer what = {0};
+    bool ok;
 
-    if (!question_parse(question, filters, what, "certificate", arena, err) ||
-        !open_snapshot(route, &snapshot, err) ||
-        !answer_open(answer, question, snapshot, now_ms(), err)) {
-        return false;
+    buffer_append_text(&what, "sha256:");
+    buffer_append(&what, hex);
+    ok = question_parse(&question, &filters, buffer_bytes(&what),
+                        "certificate", arena, err) &&
+         open_snapshot(route, &snapshot, err) &&
+         answer_open(&answer, &question, snapshot, now_ms(), err);
+    while (ok && step == ANSWER_WORKING) {
+        ok = answer_next(answer, snapshot, &step, &issuance, err);
     }
-    while (step == ANSWER_WORKING) {
-        if (!answer_next(*answer, snapshot, &step, issuance, err)) return false;
+    if (ok && step == ANSWER_ISSUANCE) {
+        native_append_issuance(&reply->body, issuance, 0);
+        buffer_append_byte(&reply->body, '\n');
+    } else if (ok) {
+        ok = err_set(err, ERR_NOT_FOUND, "no such certificate is held");
     }
-    if (step == ANSWER_ISSUANCE) return true;
-    return err_set(err, ERR_NOT_FOUND, "no such certificate is held");
+    answer_close(answer);
+    buffer_cleanup(&what);
+    return ok;
 }
 
 static bool get_cert(struct route *route, const struct request *request,
                      struct reply *reply, struct err *err)
 {
+    static const char *const types[] = {
+        [SHAPE_JSON] = "application/json",
+        [SHAPE_DER] = "application/pkix-cert",
+        [SHAPE_PEM] = "application/x-pem-file",
+    };
     enum cert_shape shape = SHAPE_JSON;
     struct bytes hex = request->path;
-    const struct issuance *issuance = NULL;
-    struct answer *answer = NULL;
-    struct filters filters = {0};
-    struct question question;
-    struct arena arena = {0};
-    struct buffer what = {0};
     struct sha256_hash hash;
+    struct arena arena = {0};
     bool ok;
 
     if (ends_with(hex, ".der")) shape = SHAPE_DER;
@@ -241,27 +255,17 @@ static bool get_cert(struct route *route, const struct request *request,
         return err_set(err, ERR_USAGE,
                        "certificate: 64 hex digits of its SHA-256 are wanted");
     }
-    buffer_append_text(&what, "sha256:");
-    buffer_append(&what, hex);
-    ok = find_issuance(route, buffer_bytes(&what), &answer, &issuance,
-                       &question, &filters, &arena, err);
-    if (ok && shape == SHAPE_JSON) {
-        native_append_issuance(&reply->body, issuance, 0);
-        buffer_append_byte(&reply->body, '\n');
-        reply->content_type = "application/json";
-    } else if (ok) {
-        ok = append_certificate(issuance, &hash, shape, reply, err);
-        reply->content_type = shape == SHAPE_DER ? "application/pkix-cert"
-                                                 : "application/x-pem-file";
-    }
-    if (ok) set_caching(request, shape, reply);
-    if (!ok && err->code == ERR_UNSUPPORTED) {
-        reply_error(reply, 404, "not_kept", err->text);
-        ok = true;
-    }
-    answer_close(answer);
-    buffer_cleanup(&what);
+    ok = shape == SHAPE_JSON
+             ? append_issuance(route, hex, reply, &arena, err)
+             : append_certificate(route, &hash, shape, reply, &arena, err);
     arena_cleanup(&arena);
+    if (ok) {
+        reply->content_type = types[shape];
+        set_caching(request, shape, reply);
+    } else if (err->code == ERR_UNSUPPORTED) {
+        reply_error(reply, 404, "not_kept", err->text);
+        return true;
+    }
     return ok;
 }
 
