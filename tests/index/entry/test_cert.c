@@ -790,6 +790,69 @@ static void is_linear_in_hostile_bytes(void **state)
     assert_true(clock() - start < 60 * CLOCKS_PER_SEC);
 }
 
+static void searches_what_stands_behind_the_certificate(void **state)
+{
+    struct buffer der = {0}, extensions = {0};
+    struct cert cert;
+
+    (void)state;
+    make_hex(&extensions, SAN("0c") "0405 3003" DNS_A);
+    make_certificate(
+        &der, &(struct make_cert){.extensions = buffer_bytes(&extensions)});
+    make_hex(&der, "0603551d11 0405 3003 820162");
+    assert_true(
+        cert_parse(&cert, buffer_bytes(&der), CERT_FORM_CERTIFICATE, NULL));
+    assert_string_equal(cert.reason, "12 bytes behind the certificate");
+    find_names(&cert);
+    assert_int_equal(found.num, 3);
+    assert_true(finds(&(struct expected){CERT_NAME_DNS, "a", false}));
+    assert_true(finds(&(struct expected){CERT_NAME_DNS, "b", true}));
+    buffer_cleanup(&der);
+    buffer_cleanup(&extensions);
+}
+
+// A common name that claims 64 KB and more does not swallow what it covers.
+static void searches_below_a_large_common_name(void **state)
+{
+    struct buffer der = {0};
+    struct cert cert;
+
+    (void)state;
+    make_hex(&der, CN_OID "0c83011000 0603551d11 0405 3003 820162");
+    while (der.len < 80000) {
+        buffer_append_byte(&der, 'x');
+    }
+    assert_false(
+        cert_parse(&cert, buffer_bytes(&der), CERT_FORM_CERTIFICATE, NULL));
+    find_names(&cert);
+    assert_int_equal(found.num, 1);
+    assert_true(finds(&(struct expected){CERT_NAME_DNS, "b", true}));
+    buffer_cleanup(&der);
+}
+
+// Names of two megabytes, all refused for one control byte far behind: it is
+// looked for once, not once a name.
+static void looks_for_control_bytes_once(void **state)
+{
+    enum { BLOCK = 2000000 };
+    struct buffer der = {0};
+    struct bytes sum = {0};
+    clock_t start = clock();
+    struct cert cert;
+
+    (void)state;
+    make_hex(&der, "0603551d11 0484ffffffff");
+    while (der.len < 4 * BLOCK) {
+        if (der.len % BLOCK < 5) buffer_append_byte(&der, 1);
+        buffer_append_uint(&der, 0x8283202020, 5);
+    }
+    assert_false(
+        cert_parse(&cert, buffer_bytes(&der), CERT_FORM_CERTIFICATE, NULL));
+    assert_true(cert_each_name(&cert, sum_names, &sum));
+    assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
+    buffer_cleanup(&der);
+}
+
 static void reads_ten_thousand_names(void **state)
 {
     struct buffer names = {0}, extensions = {0}, der = {0};
@@ -833,6 +896,9 @@ int main(void)
         cmocka_unit_test(survives_every_truncation_and_change),
         cmocka_unit_test(refuses_what_has_no_serial),
         cmocka_unit_test(is_linear_in_hostile_bytes),
+        cmocka_unit_test(searches_what_stands_behind_the_certificate),
+        cmocka_unit_test(searches_below_a_large_common_name),
+        cmocka_unit_test(looks_for_control_bytes_once),
         cmocka_unit_test(reads_ten_thousand_names),
     };
 

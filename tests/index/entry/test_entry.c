@@ -591,6 +591,24 @@ static void compares_leaf_and_precertificate(void **state)
     }
 }
 
+// Two that agree as far as they go and go nowhere are not the same.
+static void compares_what_is_whole_only(void **state)
+{
+    struct bytes tbs = from_hex("3005 020101 3000");
+    struct made made = {0};
+
+    (void)state;
+    make_leaf(&made.leaf, LEAF_PRECERT, tbs, (struct bytes){0});
+    make_hex(&made.precert, "3009 3007 020101 3000 0500");
+    understand(&made, 0);
+    assert_true((made.entry.flags & FLAG_PRECERT_MISMATCH) != 0);
+    assert_true((made.entry.flags & FLAG_UNPARSED) != 0);
+    assert_string_equal(made.entry.reason,
+                        "certificate: issuer cannot be read");
+    made_cleanup(&made);
+    free((void *)tbs.data);
+}
+
 static void joins_final_and_precertificate_by_log_form(void **state)
 {
     struct buffer plain = {0}, with_scts = {0}, tbs = {0}, cert = {0};
@@ -882,6 +900,7 @@ int main(void)
         cmocka_unit_test(understands_answers_and_verifies_embedded_scts),
         cmocka_unit_test(finds_the_domains_that_another_program_found),
         cmocka_unit_test(compares_leaf_and_precertificate),
+        cmocka_unit_test(compares_what_is_whole_only),
         cmocka_unit_test(joins_final_and_precertificate_by_log_form),
         cmocka_unit_test(compares_leaf_index),
         cmocka_unit_test(flags_a_bad_date_and_no_more),
