@@ -34,9 +34,9 @@ bool json_parse(struct json **out, struct bytes text, struct err *err)
     document = json_loadb((const char *)text.data, text.len,
                           JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (document == NULL) {
-        return err_set(err, ERR_MALFORMED, "JSON: line %d: %s", error.line,
-                       text_escape(why, sizeof why,
-                                   bytes_from_text(error.text)));
+        return err_set(
+            err, ERR_MALFORMED, "JSON: line %d: %s", error.line,
+            text_escape(why, sizeof why, bytes_from_text(error.text)));
     }
     *out = (struct json *)(void *)document;
     return true;
@@ -129,4 +129,29 @@ void json_append_string(struct buffer *out, struct bytes bytes)
     }
     buffer_append_byte(out, '"');
     buffer_cleanup(&escaped);
+}
+
+bool json_append_verbatim(struct buffer *out, struct bytes bytes)
+{
+    struct bytes rest = bytes;
+    uint32_t character;
+
+    while (rest.len > 0) {
+        if (!text_utf8_next(&rest, &character) || character == 0) return false;
+    }
+    buffer_append_byte(out, '"');
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t byte = bytes.data[i];
+
+        if (byte == '\n') {
+            buffer_append_text(out, "\\n");
+        } else if (byte < 0x20) {
+            buffer_printf(out, "\\u%04x", byte);
+        } else {
+            if (byte == '"' || byte == '\\') buffer_append_byte(out, '\\');
+            buffer_append_byte(out, byte);
+        }
+    }
+    buffer_append_byte(out, '"');
+    return true;
 }

@@ -51,3 +51,7 @@ void json_write(const struct json *value, struct buffer *out);
 // json_append_string appends a JSON string.  Bytes that are no printable UTF-8
 // go through text_append_escaped first, so the result is always valid JSON.
 void json_append_string(struct buffer *out, struct bytes bytes);
+
+// json_append_verbatim appends a JSON string that reads back as these very
+// bytes; false when they are no valid UTF-8 without NUL.
+MUST_USE bool json_append_verbatim(struct buffer *out, struct bytes bytes);

@@ -49,6 +49,21 @@ static bool is_printable(uint32_t c)
     return (c & 0xfffe) != 0xfffe;
 }
 
+void text_append_pem(struct buffer *out, struct bytes der)
+{
+    enum { LINE_OCTETS = 48 }; // 64 characters
+
+    buffer_append_text(out, "-----BEGIN CERTIFICATE-----\n");
+    while (der.len > 0) {
+        size_t len = der.len < LINE_OCTETS ? der.len : LINE_OCTETS;
+
+        text_append_base64(out, bytes_of(der.data, len));
+        buffer_append_byte(out, '\n');
+        (void)bytes_skip(&der, len);
+    }
+    buffer_append_text(out, "-----END CERTIFICATE-----\n");
+}
+
 void text_append_escaped(struct buffer *out, struct bytes bytes)
 {
     while (bytes.len > 0) {
@@ -204,8 +219,8 @@ int64_t text_days_from_civil(int64_t year, unsigned month, unsigned day)
     int64_t year_of_era = y - era * 400;
     int64_t shifted = (int64_t)month + (month > 2 ? -3 : 9);
     int64_t day_of_year = (153 * shifted + 2) / 5 + (int64_t)day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 -
-                         year_of_era / 100 + day_of_year;
+    int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
     return era * 146097 + day_of_era - 719468;
 }
@@ -216,11 +231,11 @@ static void civil_from_days(int64_t days, int64_t *year, unsigned *month,
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 +
-                           day_of_era / 36524 - day_of_era / 146096) /
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                           day_of_era / 146096) /
                           365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 -
-                                        year_of_era / 100);
+    int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t shifted = (5 * day_of_year + 2) / 153;
 
     *day = (unsigned)(day_of_year - (153 * shifted + 2) / 5 + 1);

@@ -18,6 +18,9 @@ void text_append_hex(struct buffer *out, struct bytes bytes);
 // text_append_base64 appends base64 with padding.
 void text_append_base64(struct buffer *out, struct bytes bytes);
 
+// text_append_pem appends a certificate as PEM (RFC 7468 section 5.1).
+void text_append_pem(struct buffer *out, struct bytes der);
+
 // text_append_escaped appends `bytes` in the escaped form above.
 void text_append_escaped(struct buffer *out, struct bytes bytes);
 

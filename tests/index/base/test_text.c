@@ -2,6 +2,7 @@
 
 #include "tests/support/check.h"
 
+#include "index/base/json.h"
 #include "index/base/text.h"
 
 static struct bytes view(const char *text)
@@ -14,8 +15,12 @@ static void base64_round_trips(void **state)
     // RFC 4648 section 10.
     static const struct {
         const char *plain, *base64;
-    } cases[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                 {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+    } cases[] = {{"", ""},
+                 {"f", "Zg=="},
+                 {"fo", "Zm8="},
+                 {"foo", "Zm9v"},
+                 {"foob", "Zm9vYg=="},
+                 {"fooba", "Zm9vYmE="},
                  {"foobar", "Zm9vYmFy"}};
 
     (void)state;
@@ -34,9 +39,9 @@ static void base64_round_trips(void **state)
 
 static void base64_refuses_what_is_not_strict(void **state)
 {
-    static const char *const cases[] = {"Zg", "Zg=", "Zh==", "Zm9=", "Z===",
-                                        "Zm 9v", "Zm9v\n", "Zm-_", "=Zg=",
-                                        "Zg==Zg=="};
+    static const char *const cases[] = {"Zg",   "Zg=",     "Zh==",   "Zm9=",
+                                        "Z===", "Zm 9v",   "Zm9v\n", "Zm-_",
+                                        "=Zg=", "Zg==Zg=="};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -62,9 +67,14 @@ static void times_read_and_write(void **state)
         {"1950-01-01T00:00:00Z", -631152000, "1950-01-01T00:00:00Z"},
         {"9999-12-31T23:59:59Z", 253402300799, "9999-12-31T23:59:59Z"},
     };
-    static const char *const bad[] = {"", "2024", "2024-13-01", "2023-02-29",
-                                      "2024-02-18T11:07:33", "2024-2-18",
-                                      "2024-02-18T24:00:00Z", "2024-02-18x"};
+    static const char *const bad[] = {"",
+                                      "2024",
+                                      "2024-13-01",
+                                      "2023-02-29",
+                                      "2024-02-18T11:07:33",
+                                      "2024-2-18",
+                                      "2024-02-18T24:00:00Z",
+                                      "2024-02-18x"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -115,6 +125,42 @@ static void escapes_what_does_not_print(void **state)
     }
 }
 
+static void pem_has_lines_of_64_characters(void **state)
+{
+    uint8_t zeros[49] = {0};
+    struct buffer out = {0};
+
+    (void)state;
+    text_append_pem(&out, bytes_of(zeros, sizeof zeros));
+    CHECK(bytes_equal_text(
+        buffer_bytes(&out),
+        "-----BEGIN CERTIFICATE-----\n"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+        "AA==\n"
+        "-----END CERTIFICATE-----\n"));
+    buffer_cleanup(&out);
+}
+
+static void verbatim_strings_read_back(void **state)
+{
+    static const char text[] = "a\"b\\c\n\x01 \xe2\x80\x94 z";
+    struct buffer out = {0};
+    struct json *document;
+    struct bytes back;
+
+    (void)state;
+    buffer_append_byte(&out, '[');
+    CHECK(json_append_verbatim(&out, view(text)));
+    buffer_append_byte(&out, ']');
+    CHECK(json_parse(&document, buffer_bytes(&out), NULL));
+    CHECK(json_text(json_at(document, 0), &back));
+    CHECK(bytes_equal_text(back, text));
+    json_free(document);
+    CHECK(!json_append_verbatim(&out, view("\xff")));
+    CHECK(!json_append_verbatim(&out, bytes_of("a\0b", 3)));
+    buffer_cleanup(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +168,8 @@ int main(void)
         cmocka_unit_test(base64_refuses_what_is_not_strict),
         cmocka_unit_test(times_read_and_write),
         cmocka_unit_test(escapes_what_does_not_print),
+        cmocka_unit_test(pem_has_lines_of_64_characters),
+        cmocka_unit_test(verbatim_strings_read_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
