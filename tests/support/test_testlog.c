@@ -351,8 +351,8 @@ static void tree_is_the_same_everywhere(void **state)
     text_append_hex(&hex, sha256_bytes(&root));
     buffer_append_byte(&hex, '\0');
     assert_string_equal((const char *)hex.data,
-                        "11fcc8dbf46d856d38fa8bbe9b7bb3c47028dbd1d8ef30f8cb946"
-                        "817233cd7d6");
+                        "e7b4204ad32ae6664230ad81ea10e08a4c5224acdfb5e38b1fe63"
+                        "66a3711b0d4");
     buffer_cleanup(&hex);
     testlog_stop(log);
 }

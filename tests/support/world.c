@@ -246,12 +246,13 @@ static void site_names(const struct world *world, uint64_t site,
     struct random random = random_for(world->seed, "names", site);
     unsigned num = number_of_names(&random);
     uint64_t style = random_below(&random, 100);
+    unsigned which;
     char domain[ISSUANCE_NAME_SIZE], label[32];
 
     site_domain(world, site, domain);
     if (style < 20) { // a subdomain on its own
-        (void)snprintf(label, sizeof label, "%s%u",
-                       labels[random_below(&random, COUNT_OF(labels))],
+        which = (unsigned)random_below(&random, COUNT_OF(labels));
+        (void)snprintf(label, sizeof label, "%s%u", labels[which],
                        (unsigned)random_below(&random, 40));
         add_joined(out, label, domain);
     } else if (style < 28) {
@@ -280,22 +281,21 @@ static void add_addresses(const struct world *world, uint64_t site,
 {
     struct random random = random_for(world->seed, "addresses", site);
     uint64_t part = random_below(&random, 1000);
+    unsigned n[8];
     char text[48];
 
     if (part >= 8) return;
-    (void)snprintf(text, sizeof text, "%u.%u.%u.%u",
-                   20 + (unsigned)random_below(&random, 180),
-                   (unsigned)random_below(&random, 256),
-                   (unsigned)random_below(&random, 256),
-                   1 + (unsigned)random_below(&random, 254));
+    // One call each: arguments are evaluated in any order.
+    for (size_t i = 0; i < COUNT_OF(n); i++) {
+        n[i] = (unsigned)random_below(&random, 65536);
+    }
+    (void)snprintf(text, sizeof text, "%u.%u.%u.%u", 20 + n[0] % 180,
+                   n[1] % 256, n[2] % 256, 1 + n[3] % 254);
     if (part < 6) issuance_add_address(out, text);
     if (part < 2) out->spec.num_dns = 0;
     if (part < 4) return;
-    (void)snprintf(text, sizeof text, "2a0%x:%x:%x::%x",
-                   (unsigned)random_below(&random, 16),
-                   (unsigned)random_below(&random, 65536),
-                   (unsigned)random_below(&random, 65536),
-                   1 + (unsigned)random_below(&random, 65535));
+    (void)snprintf(text, sizeof text, "2a0%x:%x:%x::%x", n[4] % 16, n[5], n[6],
+                   1 + n[7] % 65535);
     issuance_add_address(out, text);
 }
 
