@@ -139,7 +139,6 @@ void keys_prefix(struct buffer *first, struct buffer *end, struct bytes octets,
     size_t num_whole;
 
     assert(octets.len == 4 || octets.len == 16);
-    if (prefix_len > 8 * octets.len) prefix_len = (unsigned)(8 * octets.len);
     num_whole = prefix_len / 8;
     key[0] = (uint8_t)kind;
     memcpy(key + 1, octets.data, octets.len);

@@ -87,6 +87,11 @@ static void keeps_wildcards_and_marks_odd_ones(void **state)
          "odd-wildcard"},
         {DNS, "**.example.com", "dns:**.example.com irr:example.com",
          "odd-wildcard"},
+        {DNS, "*a.example.com", "dns:*a.example.com irr:example.com",
+         "odd-wildcard"},
+        {DNS, "f*.example.com:443",
+         "dns:f*.example.com:443 ~dns:f*.example.com ~irr:example.com",
+         "odd-wildcard url-in-name"},
         {DNS, "?.example.com", "dns:?.example.com irr:example.com", ""},
         {DNS, "?.*.example.com", "dns:?.*.example.com irr:example.com",
          "odd-wildcard"},
@@ -159,6 +164,12 @@ static void reads_names_beyond_ascii_both_ways(void **state)
          "dns:b\xc3\xbc\xe3\x80\x82"
          "de ~dns:xn--b-eha.de",
          "name-not-ascii"},
+        {DNS, "\\xc3\\xbc.de\\xe3\\x80\\x82",
+         "dns:\xc3\xbc.de\xe3\x80\x82 ~dns:xn--tda.de", "name-not-ascii"},
+        {DNS, "\\xc3\\xbc\\x00.evil.com",
+         "dns:\xc3\xbc\\x00.evil.com irr:evil.com ~dns:\xc3\xbc"
+         " ~dns:xn--tda",
+         "nul-in-name unprintable-name name-not-ascii"},
         // What cannot be converted stays, and no client can be trusted to
         // read it.
         {DNS, "\\xff\\xfe.example.com",

@@ -322,6 +322,26 @@ static void long_names_are_cut_inside_their_subtree(void **state)
     buffer_cleanup(&other_end);
 }
 
+// What has the length of a cut key is one, whatever it looks like.
+static void a_cut_key_is_not_read(void **state)
+{
+    (void)state;
+    for (size_t len = 438; len < 443; len++) {
+        struct buffer key = {0}, value = {0};
+        enum term_kind kind;
+
+        test_case = "length";
+        buffer_append_byte(&key, TERM_DNS);
+        while (key.len < len - 1) {
+            buffer_append_byte(&key, 'a');
+        }
+        buffer_append_byte(&key, 0);
+        CHECK(keys_parse(buffer_bytes(&key), &kind, &value) == (len < 440));
+        buffer_cleanup(&key);
+        buffer_cleanup(&value);
+    }
+}
+
 static void long_names_that_begin_alike_differ(void **state)
 {
     struct buffer a = {0}, b = {0}, key_a = {0}, key_b = {0};
@@ -449,6 +469,7 @@ int main(void)
         cmocka_unit_test(subtrees_are_exact),
         cmocka_unit_test(a_neighbour_is_not_below),
         cmocka_unit_test(long_names_are_cut_inside_their_subtree),
+        cmocka_unit_test(a_cut_key_is_not_read),
         cmocka_unit_test(long_names_that_begin_alike_differ),
         cmocka_unit_test(a_long_zone_misses_nothing),
         cmocka_unit_test(prefixes_are_ranges),
