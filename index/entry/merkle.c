@@ -127,7 +127,6 @@ bool merkle_span_root(const struct merkle_frontier *frontier,
     enum side side;
 
     if (frontier->size == 0 || frontier->size > size) return false;
-    if (right->num_nodes > MERKLE_PROOF_MAX) return false;
     (void)walk_start(&walk, frontier->size, size);
     node = frontier->nodes[--num_left];
     while (walk_up(&walk, &side)) {

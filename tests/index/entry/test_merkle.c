@@ -247,6 +247,10 @@ static void every_consistency_holds_and_no_other(void **state)
                 merkle_verify_consistency(m, n, &proof, &first, &second));
             assert_false(m != n && merkle_verify_consistency(m, n, &proof,
                                                              &second, &first));
+            first.bytes[31] ^= 1;
+            assert_false(
+                merkle_verify_consistency(m, n, &proof, &first, &second));
+            first.bytes[31] ^= 1;
             proof.nodes[proof.num_nodes++] = second;
             assert_false(
                 merkle_verify_consistency(m, n, &proof, &first, &second));

@@ -627,6 +627,45 @@ static void an_unreadable_entry_costs_only_itself(void **state)
     }
 }
 
+// Usable as they say they are, and still not read by --all.
+static void placeholders_and_test_logs_are_passed_over(void **state)
+{
+    static const char *const entries[] = {
+        ENTRY("Bogus placeholder", KEY_B, ID_B, "https://b.test/", USABLE),
+        ENTRY("B", KEY_B, ID_B, "https://b.example.com/", USABLE),
+        ENTRY("B", KEY_B, ID_B, "https://b.test/",
+              USABLE ",\"log_type\":\"test\""),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(entries); i++) {
+        static const char *const names[] = {ID_B};
+        struct log_choice choice = {.all = true};
+        struct chosen chosen = {0};
+        struct err err = {0};
+        char json[4096];
+
+        (void)snprintf(
+            json, sizeof json,
+            "{\"operators\":[{\"name\":\"Op\",\"logs\":[" ENTRY(
+                "A", KEY_A, ID_A, "https://a.test/", USABLE) ",%s]}]}",
+            entries[i]);
+        test_case = entries[i];
+        CHECK(log_list_parse(&chosen.list, bytes_from_text(json), &err));
+        choose(&chosen, &choice, &err);
+        CHECK(chosen.verdicts[0] == LOG_SELECTED);
+        CHECK(chosen.verdicts[1] == LOG_PASSED_OVER);
+        CHECK(strcmp(chosen.reasons[1], i < 2
+                                            ? "it is a placeholder"
+                                            : "its log_type is not prod") == 0);
+        // A test log is read by its name, a placeholder never.
+        choice = (struct log_choice){.names = names, .num_names = 1};
+        choose(&chosen, &choice, &err);
+        CHECK((chosen.num[LOG_SELECTED] == 1) == (i == 2));
+        close_list(&chosen);
+    }
+}
+
 static void refuses_what_is_no_list(void **state)
 {
     static const struct {
@@ -726,6 +765,7 @@ int main(void)
         cmocka_unit_test(every_real_signature_holds),
         cmocka_unit_test(chooses_from_a_real_list),
         cmocka_unit_test(an_unreadable_entry_costs_only_itself),
+        cmocka_unit_test(placeholders_and_test_logs_are_passed_over),
         cmocka_unit_test(refuses_what_is_no_list),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(knows_where_the_signature_lies),
