@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "index/base/text.h"
+#include "index/net/http_text.h"
 #include "index/store/keys.h"
 
 enum {
@@ -401,68 +402,39 @@ bool filters_check(const struct filters *filters, struct err *err)
     return true;
 }
 
-// Decodes one name or value of a query string.
-static bool percent_decode(struct bytes *out, struct bytes text,
+// Decodes one name or value of a query string into the arena.
+static bool percent_decode(struct bytes *out, struct bytes encoded,
                            struct bytes name, struct arena *arena,
                            struct err *err)
 {
-    uint8_t *decoded = arena_alloc(arena, text.len + 1);
-    char quoted[8], shown[SHOWN_LEN_MAX];
-    size_t len = 0;
+    struct buffer plain = {0};
+    char shown[SHOWN_LEN_MAX], quoted[SHOWN_LEN_MAX];
+    bool ok = http_percent_decode(&plain, encoded, true);
 
-    if (decoded == NULL) return no_memory(err);
-    while (text.len > 0) {
-        uint8_t byte = text.data[0] == '+' ? ' ' : text.data[0];
-        size_t taken = 1;
-
-        if (byte == '%') {
-            taken = 3;
-            if (text.len < 3 ||
-                !text_parse_hex(&byte, 1, bytes_of(text.data + 1, 2))) {
-                struct bytes bad =
-                    bytes_of(text.data, text.len < 3 ? text.len : 3);
-
-                return err_set(err, ERR_USAGE,
-                               "%s: '%s' is no escape; a %% is written %%25",
-                               text_escape(shown, sizeof shown, name),
-                               text_escape(quoted, sizeof quoted, bad));
-            }
-        }
-        decoded[len++] = byte;
-        (void)bytes_skip(&text, taken);
+    if (!ok && buffer_ok(&plain)) {
+        buffer_cleanup(&plain);
+        return err_set(
+            err, ERR_USAGE,
+            "%s: '%s' has a %% that is no escape; it is written %%25",
+            text_escape(shown, sizeof shown, name),
+            text_escape(quoted, sizeof quoted, encoded));
     }
-    *out = bytes_of(decoded, len);
-    return true;
+    ok =
+        ok && buffer_ok(&plain) && arena_copy(arena, buffer_bytes(&plain), out);
+    buffer_cleanup(&plain);
+    return ok || no_memory(err);
 }
 
 bool filters_next_parameter(struct bytes *query_string, struct bytes *name,
                             struct bytes *value, bool *found,
                             struct arena *arena, struct err *err)
 {
-    size_t len = 0, name_len = 0;
-    struct bytes raw, raw_name;
+    struct bytes raw_name, raw_value;
 
-    *found = false;
-    while (query_string->len > 0 && query_string->data[0] == '&') {
-        (void)bytes_skip(query_string, 1);
-    }
-    if (query_string->len == 0) return true;
-    while (len < query_string->len && query_string->data[len] != '&') {
-        len++;
-    }
-    raw = bytes_of(query_string->data, len);
-    (void)bytes_skip(query_string, len);
-    while (name_len < raw.len && raw.data[name_len] != '=') {
-        name_len++;
-    }
-    raw_name = bytes_of(raw.data, name_len);
-    (void)bytes_skip(&raw, name_len < raw.len ? name_len + 1 : name_len);
-    if (!percent_decode(name, raw_name, raw_name, arena, err) ||
-        !percent_decode(value, raw, raw_name, arena, err)) {
-        return false;
-    }
-    *found = true;
-    return true;
+    *found = http_query_next(query_string, &raw_name, &raw_value);
+    if (!*found) return true;
+    return percent_decode(name, raw_name, raw_name, arena, err) &&
+           percent_decode(value, raw_value, raw_name, arena, err);
 }
 
 bool filters_from_query(struct filters *filters, struct bytes *what,
@@ -962,8 +934,7 @@ bool question_parse(struct question *question, const struct filters *filters,
                        label);
     }
     if (what.len > QUESTION_LEN_MAX) {
-        return err_set(err, ERR_USAGE, "%s: %zu bytes, over the limit of %d",
-                       label, what.len, QUESTION_LEN_MAX);
+        return err_set(err, ERR_USAGE, "%s: longer than 64 KiB", label);
     }
     if (!parse_what(&parser)) return false;
     if (question->num_ranges == 0) return refuse_what(&parser, "question");

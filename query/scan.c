@@ -7,6 +7,14 @@ bool scan_is_between(const struct scan *scan)
     return scan->depth == 0;
 }
 
+void scan_reset(struct scan *scan)
+{
+    scan->depth = 0;
+    scan->in_string = false;
+    scan->is_escaped = false;
+    scan->in_issuances = false;
+}
+
 void scan_cleanup(struct scan *scan)
 {
     buffer_cleanup(&scan->part);

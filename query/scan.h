@@ -39,6 +39,9 @@ struct scan {
 // scan_feed takes the next bytes.
 MUST_USE bool scan_feed(struct scan *scan, struct bytes bytes, struct err *err);
 
+// scan_reset forgets the answer at hand.
+void scan_reset(struct scan *scan);
+
 // scan_is_between tells whether no answer is begun and not ended.
 bool scan_is_between(const struct scan *scan);
 
