@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include "index/base/text.h"
 #include "tests/support/der_write.h"
 
 // Object identifiers, as content bytes.
@@ -338,21 +337,4 @@ enum certgen_signature certgen_algorithm(const struct fixed_key *key)
     return key->kind == FIXED_KEY_P256   ? CERTGEN_ECDSA_SHA256
            : key->kind == FIXED_KEY_P384 ? CERTGEN_ECDSA_SHA384
                                          : CERTGEN_RSA_SHA256;
-}
-
-void certgen_pem(struct buffer *out, struct bytes der)
-{
-    struct buffer base64 = {0};
-    struct bytes rest, line;
-
-    text_append_base64(&base64, der);
-    rest = buffer_bytes(&base64);
-    buffer_append_text(out, "-----BEGIN CERTIFICATE-----\n");
-    while (rest.len > 0) {
-        (void)bytes_read_take(&rest, &line, rest.len < 64 ? rest.len : 64);
-        buffer_append(out, line);
-        buffer_append_byte(out, '\n');
-    }
-    buffer_append_text(out, "-----END CERTIFICATE-----\n");
-    buffer_cleanup(&base64);
 }

@@ -66,6 +66,3 @@ void certgen_signed(struct buffer *out, const struct certgen_spec *spec,
 
 // certgen_algorithm is how a key signs certificates.
 enum certgen_signature certgen_algorithm(const struct fixed_key *key);
-
-// certgen_pem appends PEM.
-void certgen_pem(struct buffer *out, struct bytes der);

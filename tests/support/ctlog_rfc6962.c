@@ -322,7 +322,8 @@ static void get_roots(const struct ctlog_view *view, struct buffer *out)
             last = der;
         }
         if (last.len == 0 ||
-            memmem(seen.data, seen.len, last.data, last.len) != NULL) {
+            (seen.len > 0 &&
+             memmem(seen.data, seen.len, last.data, last.len) != NULL)) {
             continue;
         }
         buffer_append(&seen, last);

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "index/base/text.h"
 #include "tests/support/issuance.h"
 
 enum { HEAD_MAX = 16384, CHUNK = 4099, BACKLOG = 256 };
@@ -69,7 +70,7 @@ static SSL_CTX *tls_context(uint64_t seed, struct buffer *ca_pem)
         SSL_CTX_use_PrivateKey(ctx, key->key) != 1) {
         abort();
     }
-    certgen_pem(ca_pem, buffer_bytes(&ca.certificate));
+    text_append_pem(ca_pem, buffer_bytes(&ca.certificate));
     buffer_cleanup(&der);
     authority_cleanup(&ca);
     fixed_key_free(key);

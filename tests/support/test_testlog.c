@@ -1287,6 +1287,185 @@ static void faults_of_answers_come_by_turn(void **state)
     }
 }
 
+// How much comes where less or more was asked for, or where the body ends
+// before its time.
+static const struct {
+    const char *faults;
+    const char *target;
+    size_t entries; // of get-entries; 0: not JSON
+    size_t body;    // bytes; 0: as many as Content-Length says
+} amounts[] = {
+    {"", "/rfc6962/ct/v1/get-entries?start=0&end=9", 10, 0},
+    {"short=3", "/rfc6962/ct/v1/get-entries?start=0&end=9", 3, 0},
+    {"more", "/rfc6962/ct/v1/get-entries?start=0&end=9", 11, 0},
+    {"", "/static/tile/0/000.p/100", 0, 3200},
+    {"tile-short", "/static/tile/0/000.p/100", 0, 3168},
+    {"truncate-body-every=1", "/static/tile/0/000.p/100", 0, 1600},
+};
+
+static void faults_change_amounts(void **state)
+{
+    struct testlog *log =
+        start(&(struct testlog_options){.entries = 100, .seed = 1});
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(amounts); i++) {
+        struct reply reply;
+
+        test_case = amounts[i].faults;
+        set_faults(log, amounts[i].faults);
+        if (amounts[i].entries != 0) {
+            struct json *answer = fetch_json(log, amounts[i].target);
+
+            CHECK(json_size(json_member(answer, "entries")) ==
+                  amounts[i].entries);
+            json_free(answer);
+        } else {
+            reply = fetch(log, "%s", amounts[i].target);
+            CHECK(reply.body.len == amounts[i].body);
+            reply_cleanup(&reply);
+        }
+    }
+    testlog_stop(log);
+}
+
+static void a_hash_tile_lies_alone(void **state)
+{
+    struct testlog *log =
+        start(&(struct testlog_options){.entries = 100, .seed = 1});
+    struct sha256_hash *leaves = all_leaves(log, 100);
+    struct reply reply;
+    char origin[64];
+    struct head head;
+    unsigned place;
+
+    (void)state;
+    set_faults(log, "flip-tile=42");
+    reply = fetch(log, "/static/tile/0/000.p/100");
+    assert_int_equal(reply.body.len, 3200);
+    for (size_t i = 0; i < 100; i++) {
+        bool same = memcmp(reply.body.data + 32 * i, leaves[i].bytes, 32) == 0;
+
+        assert_int_equal(same, i != 42);
+    }
+    reply_cleanup(&reply);
+    origin_of(log, origin);
+    head = fetch_checkpoint(log, origin, &place);
+    assert_true(head.verifies);
+    leaves[0] = naive_root(leaves, 100);
+    assert_true(sha256_equal(&head.root, &leaves[0]));
+    free(leaves);
+    testlog_stop(log);
+}
+
+// A log that stalls holds its client; it must not hold testlog_stop.
+static void stalling_ends_with_the_log(void **state)
+{
+    static const char request[] = "GET /static/log.v3.json HTTP/1.1\r\n\r\n";
+    struct testlog *log = start(&(struct testlog_options){
+        .entries = 10, .seed = 1, .faults = "stall-every=1"});
+    int fd = connect_to(testlog_port(log));
+    char some[16];
+
+    (void)state;
+    assert_int_equal(send(fd, request, sizeof request - 1, 0),
+                     sizeof request - 1);
+    assert_true(recv(fd, some, sizeof some, 0) > 0);
+    testlog_stop(log);
+    (void)close(fd);
+}
+
+static void retry_after_takes_every_form(void **state)
+{
+    static const char *const forms[] = {"Retry-After: 1\r\n", " GMT\r\n",
+                                        " UTC\r\n"};
+    struct testlog *log = start(&(struct testlog_options){
+        .entries = 10, .seed = 1, .faults = "http-429-every=1"});
+    unsigned seen[COUNT_OF(forms)] = {0}, none = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct reply reply = fetch(log, "/static/checkpoint");
+        const char *head = (const char *)reply.head.data;
+
+        assert_int_equal(reply.status, 429);
+        none += strstr(head, "Retry-After") == NULL;
+        for (size_t j = 0; j < COUNT_OF(forms); j++) {
+            seen[j] += strstr(head, forms[j]) != NULL;
+        }
+        reply_cleanup(&reply);
+    }
+    assert_int_equal(none, 2);
+    for (size_t j = 0; j < COUNT_OF(forms); j++) {
+        assert_int_equal(seen[j], 2);
+    }
+    testlog_stop(log);
+}
+
+static void can_be_changed_while_it_runs(void **state)
+{
+    struct testlog *log =
+        start(&(struct testlog_options){.entries = 100, .seed = 1, .size = 40});
+    struct json *roots;
+
+    (void)state;
+    assert_int_equal(fetch_sth(log).size, 40);
+    assert_int_equal(fetch_status(log, "/control/size=70"), 200);
+    assert_int_equal(fetch_sth(log).size, 70);
+    assert_int_equal(fetch_status(log, "/control/size=1000"), 200);
+    assert_int_equal(fetch_sth(log).size, 100);
+    assert_int_equal(fetch_status(log, "/control/faults=sth-badsig"), 200);
+    assert_false(fetch_sth(log).verifies);
+    assert_int_equal(fetch_status(log, "/control/faults="), 200);
+    assert_true(fetch_sth(log).verifies);
+    assert_int_equal(fetch_status(log, "/control/faults=nonsense"), 400);
+    assert_int_equal(testlog_requests(log, "get-sth"), 5);
+    assert_int_equal(testlog_requests(log, "get-sth-consistency"), 0);
+    roots = fetch_json(log, "/rfc6962/ct/v1/get-roots");
+    assert_int_equal(json_size(json_member(roots, "certificates")), 3);
+    json_free(roots);
+    testlog_stop(log);
+}
+
+static void grows_by_itself(void **state)
+{
+    struct testlog *log = start(&(struct testlog_options){
+        .entries = 500, .seed = 1, .size = 10, .growth = 1000});
+    struct head head = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 200 && head.size < 500; i++) {
+        uint64_t before = head.size;
+        struct sha256_hash root;
+
+        head = fetch_sth(log);
+        root = testlog_root(log, head.size);
+        assert_true(head.size >= before && head.verifies);
+        assert_true(sha256_equal(&head.root, &root));
+        (void)usleep(10000);
+    }
+    assert_int_equal(head.size, 500);
+    testlog_stop(log);
+}
+
+static void both_protocols_can_be_one_log(void **state)
+{
+    struct sha256_hash a, b, c, d;
+    struct testlog *log =
+        open_log(&(struct testlog_options){.entries = 10, .same_key = true});
+    struct testlog *two = open_log(&(struct testlog_options){.entries = 10});
+
+    (void)state;
+    EVP_PKEY_free(key_of(log, TESTLOG_RFC6962, &a));
+    EVP_PKEY_free(key_of(log, TESTLOG_STATIC, &b));
+    EVP_PKEY_free(key_of(two, TESTLOG_RFC6962, &c));
+    EVP_PKEY_free(key_of(two, TESTLOG_STATIC, &d));
+    assert_true(sha256_equal(&a, &b));
+    assert_false(sha256_equal(&c, &d));
+    testlog_stop(log);
+    testlog_stop(two);
+}
+
 static void proofs_lie_on_demand(void **state)
 {
     static const char *const faults[] = {"bad-proofs", "long-proofs",
@@ -1507,6 +1686,13 @@ int main(void)
         cmocka_unit_test(the_incident_is_replayed),
         cmocka_unit_test(faults_do_what_they_say),
         cmocka_unit_test(faults_of_answers_come_by_turn),
+        cmocka_unit_test(faults_change_amounts),
+        cmocka_unit_test(a_hash_tile_lies_alone),
+        cmocka_unit_test(stalling_ends_with_the_log),
+        cmocka_unit_test(retry_after_takes_every_form),
+        cmocka_unit_test(can_be_changed_while_it_runs),
+        cmocka_unit_test(grows_by_itself),
+        cmocka_unit_test(both_protocols_can_be_one_log),
         cmocka_unit_test(proofs_lie_on_demand),
         cmocka_unit_test(unknown_faults_are_refused),
         cmocka_unit_test(real_entries_have_their_roots),

@@ -163,9 +163,9 @@ bool testlog_write_files(struct testlog *log, const char *dir, struct err *err)
         ok = write_file(dir, "ca.pem", buffer_bytes(&ctlog->ca_pem), err);
     }
     if (ok && ctlog->entries.fina != NULL) {
-        certgen_pem(&text, buffer_bytes(&ctlog->entries.fina
-                                             ->issuers[FINA_GENUINE_ISSUER]
-                                             .certificate));
+        text_append_pem(&text, buffer_bytes(&ctlog->entries.fina
+                                                 ->issuers[FINA_GENUINE_ISSUER]
+                                                 .certificate));
         ok = write_file(dir, "genuine-issuer.pem", buffer_bytes(&text), err);
     }
     buffer_reset(&text);

@@ -118,9 +118,11 @@ MUST_USE bool testlog_set_faults(struct testlog *log, const char *faults,
 // testlog_root is the honest tree's root at a size.
 struct sha256_hash testlog_root(const struct testlog *log, uint64_t size);
 
-// testlog_requests counts the requests answered, faults included, whose path
-// contains `part`: one of the endpoints' names ("get-entries", "tile/data",
-// "checkpoint", "issuer/", ...) or "" for all.
+// testlog_requests counts the requests, those answered with a fault included,
+// whose path contains `part`: "" for all, "get-sth", "get-sth-consistency",
+// "get-entries", "get-proof-by-hash", "get-entry-and-proof", "get-roots",
+// "checkpoint", "tile/", "tile/data", "tile/0/", ".p/", "issuer/",
+// "log.v3.json", "/rfc6962/" or "/static/"; any other ends the program.
 uint64_t testlog_requests(struct testlog *log, const char *part);
 
 // testlog_entry reads an entry; its bytes live in `memory`.
