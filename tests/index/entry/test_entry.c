@@ -594,12 +594,12 @@ static void compares_leaf_and_precertificate(void **state)
 // Two that agree as far as they go and go nowhere are not the same.
 static void compares_what_is_whole_only(void **state)
 {
-    struct bytes tbs = from_hex("3005 020101 3000");
+    struct bytes tbs = from_hex("3007 020101 3000 30fe");
     struct made made = {0};
 
     (void)state;
     make_leaf(&made.leaf, LEAF_PRECERT, tbs, (struct bytes){0});
-    make_hex(&made.precert, "3009 3007 020101 3000 0500");
+    make_hex(&made.precert, "3009 3007 020101 3000 30ff");
     understand(&made, 0);
     assert_true((made.entry.flags & FLAG_PRECERT_MISMATCH) != 0);
     assert_true((made.entry.flags & FLAG_UNPARSED) != 0);
