@@ -46,7 +46,7 @@ enum fetch_fault {
     FETCH_TIMEOUT,   // nothing came for too long, or not all in time
     FETCH_CLOSED,    // the connection broke, the body is truncated
     FETCH_HTTP,      // what came is no HTTP that can be read
-    FETCH_TOO_LARGE, // the body is over `body_max`: ask for less
+    FETCH_TOO_LARGE, // a 2xx body is over `body_max` (others are cut)
     FETCH_MEMORY,    // none left here
     FETCH_CANCELED,  // fetch_cancel, fetch_close
 };
@@ -73,9 +73,9 @@ struct fetch_request {
 
     // The fetch's own.
     struct fetch_request *next;
-    struct conn *conn;
     unsigned num_tries;
-    bool canceled;
+    bool is_busy;
+    bool is_canceled;
 };
 
 struct fetch_shared_options {
@@ -115,7 +115,8 @@ void fetch_close(struct fetch *fetch, fetch_closed *closed, void *context);
 // fetch_start queues a request.
 void fetch_start(struct fetch *fetch, struct fetch_request *request);
 
-// fetch_cancel ends a request early: `done` comes, with FETCH_CANCELED.
+// fetch_cancel ends a request early: `done` comes, with FETCH_CANCELED unless
+// the answer was faster.  Nothing happens to one that is not under way.
 void fetch_cancel(struct fetch *fetch, struct fetch_request *request);
 
 // fetch_drop_idle closes kept connections that no request uses.

@@ -1,9 +1,11 @@
 // pace.h - how fast to ask, decided from the answers.                   (pure)
 //
-// A token bucket keeps to --rate; a window of requests in flight grows by one
-// for each window answered well and halves when the log says "too much" (AIMD,
-// as TCP does); failures wait 250 ms, then twice as long each time, with
-// jitter; what the log asks for in Retry-After is obeyed up to ten minutes.
+// A token bucket keeps to --rate: not more than so many requests start in any
+// second.  A window of requests in flight grows with each good answer until the
+// log first says "too much", by one per window from then on, and halves when it
+// says so (AIMD, as TCP does); failures wait 250 ms, then twice as long each
+// time, with jitter; what the log asks for in Retry-After is obeyed up to ten
+// minutes.
 //
 // Order     pace_may_start, then pace_started, then exactly one pace_ended.
 // Result    times are milliseconds of any monotonic clock, given by the caller.
@@ -15,7 +17,9 @@
 enum {
     PACE_BACKOFF_FIRST_MS = 250,
     PACE_BACKOFF_MAX_MS = 60 * 1000,
-    PACE_RETRY_AFTER_MIN_MS = 250,
+    PACE_RETRY_AFTER_MIN_MS = 1000, // below it the log has said nothing
+    PACE_CUT_INTERVAL_MS = 1000,    // one overload is one cut
+    PACE_WINDOW_FIRST = 4,
     PACE_RETRY_AFTER_MAX_MS = 10 * 60 * 1000,
 };
 
@@ -26,17 +30,18 @@ enum pace_verdict {
 };
 
 struct pace {
-    double rate;  // requests a second; 0: no limit
+    double rate;  // tokens a second; 0: no limit
     double burst; // tokens the bucket holds
     double tokens;
     uint64_t tokens_at_ms;
     unsigned window_max;
     double window;
+    bool was_cut; // the window was: it grows slowly from then on
+    uint64_t cut_at_ms;
     unsigned num_in_flight;
-    unsigned num_failures;   // in a row
+    unsigned num_failures;   // in a row, those of one outage counted once
     uint64_t not_before_ms;  // the whole log waits
-    uint64_t asked_until_ms; // as above, because the log asked for it
-    uint64_t window_cut_ms;  // the window was last halved
+    uint64_t asked_until_ms; // the same, because the log asked for it
     uint64_t random;         // state of the jitter
 };
 
@@ -61,7 +66,7 @@ MUST_USE bool pace_may_start(struct pace *pace, uint64_t now_ms,
 void pace_started(struct pace *pace, uint64_t now_ms);
 
 // pace_ended gives the place back and learns from the answer: RETRY for none,
-// 408, 425, 429 and 5xx; `retry_at_ms` is set then.
+// 403, 408, 425, 429 and 5xx; `retry_at_ms` is set then.
 enum pace_verdict pace_ended(struct pace *pace,
                              const struct pace_answer *answer, uint64_t now_ms,
                              uint64_t *retry_at_ms);
