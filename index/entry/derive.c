@@ -91,14 +91,20 @@ static bool may_be_irregular(struct bytes name)
            memmem(name.data, name.len, "xn--", 4) != NULL;
 }
 
-// The last irregular label gives the parent.
+// The last irregular label gives the parent.  A name of one label covers no
+// host that has a parent, and NULs at the end are a C string's.
 static void add_irregular(struct origin *origin, struct bytes name,
                           uint32_t via)
 {
     size_t start = 0, parent = SIZE_MAX;
 
     if (origin->is_question || origin->is_more) return;
-    if (!may_be_irregular(name)) return;
+    while (name.len > 0 && name.data[name.len - 1] == 0) {
+        name.len--;
+    }
+    if (memchr(name.data, '.', name.len) == NULL || !may_be_irregular(name)) {
+        return;
+    }
     while (start <= name.len) {
         const uint8_t *dot = start == name.len ? NULL
                                                : memchr(name.data + start, '.',

@@ -15,7 +15,8 @@
 //                     no regular form or cannot be read ("f*.example.com",
 //                     "?.example.com", "*.*.com"): what stands right of its
 //                     last such label, as TERM_DNS text; "" where nothing
-//                     does.  Covering questions ask for it, one per parent.
+//                     does ("*.*"), none for a name of one label.  Covering
+//                     questions ask for it, one per parent.
 //   TERM_CN_TEXT      a common name that is no host, as UTF-8.  What has a
 //                     blank inside is one; what has none and yet bytes that
 //                     no host has is TERM_DNS and TERM_CN_TEXT.

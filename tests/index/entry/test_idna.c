@@ -21,7 +21,8 @@ static void knows_punycode(void **state)
                 "jma4619oc 6m1 da4hk6tpb780 03bpn8re1 1ibux9 d9uleplp3zq "
                 "k074jzjkg 1y5en5zi uhre1h27qg7 x2sqgv87 ljlx3hg jv09tl34tle "
                 "grrydic4 rp6wvz28ew5 cfvnem1o5ugc emkz54e81 l3cqxx27xz "
-                "bcher- bcher-kv ib9b tda_ tda*"},
+                "bo71ixmv kj211hvu g941l8 0h072o8h r8820113d nn2266521 "
+                "6n507521e bcher- bcher-kv ib9b tda_ tda*"},
     };
 
     (void)state;
