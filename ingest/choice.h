@@ -1,0 +1,38 @@
+// choice.h - from the command line to the logs that are read.
+//
+//   --log FILE [SOURCE]      the description there; SOURCE replaces its URL
+//   --key KEY SOURCE         a URL or a folder
+//   --log-list L NAME ...    logs of the list, or folders found by their log id
+//   --log-list L --all ...
+//
+// Result    ERR_USAGE, ERR_CONFIG, ERR_NETWORK: before anything is written.
+
+#pragma once
+
+#include "ingest/options.h"
+#include "ingest/parse/log_list.h"
+
+struct chosen_log {
+    struct log_description description;
+    const char *directory; // NULL: description.url
+    bool api_known;
+};
+
+struct choice {
+    struct chosen_log *logs;
+    size_t num_logs;
+    bool has_list;
+    struct log_list list; // as read; with `all` logs may have left it
+    bool whole;           // the list was asked for as a whole
+};
+
+// choice_make reads descriptions and lists; choice_cleanup() it.
+MUST_USE bool choice_make(struct choice *choice, const struct options *options,
+                          struct err *err);
+void choice_cleanup(struct choice *choice);
+
+// choice_check_age refuses a list that is older than the last one that this
+// index took from the same place, and remembers this one.
+MUST_USE bool choice_check_age(const struct choice *choice,
+                               const struct options *options,
+                               const char *index_dir, struct err *err);

@@ -1,0 +1,403 @@
+// ingest_main.c - sanct-ingest: read logs whole and prove it (CLI.md).
+//
+//   options -> descriptions -> index -> pipeline -> summary
+//
+// Nothing is written before the descriptions are known to be usable.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libdeflate.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "index/base/log.h"
+#include "index/base/text.h"
+#include "index/place.h"
+#include "index/version.h"
+#include "ingest/choice.h"
+#include "ingest/download.h"
+#include "ingest/options.h"
+#include "ingest/pipeline.h"
+#include "ingest/progress.h"
+#include "ingest/summary.h"
+
+static const char usage[] =
+    "usage: sanct ingest [options] SOURCE ...\n"
+    "\n"
+    "SOURCE: a log's URL, its name in a --log-list, or a folder of tiles\n"
+    "\n"
+    "  -i, --index DIR           the index\n"
+    "  --log FILE                one log as JSON\n"
+    "  --log-list FILE|URL       log list v3; from a URL it must be signed\n"
+    "  --log-list-key FILE       the key that signs it; default Google's\n"
+    "  --unsigned-list           take it from a URL without a signature\n"
+    "  --log-list-old            take it though it is older than the last\n"
+    "  --all                     every qualified, usable, readonly log of it\n"
+    "  --operator NAME           only this operator's (repeatable)\n"
+    "  --state STATE,...         only in these states\n"
+    "  --key FILE|BASE64         the log's public key\n"
+    "  --api rfc6962|static      default: as described, else found out\n"
+    "  --origin NAME             of checkpoints\n"
+    "  --range A:B               only entries A to B - 1\n"
+    "  --follow                  keep up after catching up\n"
+    "  --poll DURATION           how often a head is asked for (30s)\n"
+    "  --partial-after DURATION  when a partial tile is read after all (5m)\n"
+    "  --connections N           per log, at most\n"
+    "  --rate R                  requests a second per log, at most\n"
+    "  --retry DURATION          how long without progress (10m)\n"
+    "  --threads N               default: processors\n"
+    "  --keep full|facts         what is stored of an entry\n"
+    "  --contact TEXT            for the User-Agent\n"
+    "  --ca-file PEM             trust for HTTPS\n"
+    "  --tls verify|skip         the data is verified by the log's key anyway\n"
+    "  --memory SIZE             bound on the process's own memory (1G)\n"
+    "  --bind ADDR               source address (repeatable)\n"
+    "  --proxy URL               HTTP proxy; default $HTTPS_PROXY\n"
+    "  --progress auto|bar|log|json|none\n"
+    "  --log-format text|logfmt|json\n"
+    "  --json                    a summary on stdout\n"
+    "  --help, --version\n";
+
+// ---------------------------------------------------------------- the index
+
+// What the index knew of a log before this run.
+static bool find_known(struct index *index, const struct sha256_hash *id,
+                       struct index_log *out, bool *found, struct err *err)
+{
+    struct snapshot *snapshot;
+
+    *found = false;
+    if (!snapshot_open(&snapshot, index, err)) return false;
+    for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
+        const struct index_log *log = snapshot_log(snapshot, i);
+
+        if (!sha256_equal(&log->id, id)) continue;
+        *out = *log;
+        *found = true;
+    }
+    snapshot_close(snapshot);
+    return true;
+}
+
+static void describe(struct index_log *log, const struct chosen_log *chosen)
+{
+    const struct log_description *from = &chosen->description;
+
+    *log = (struct index_log){
+        .api = from->api,
+        .mmd_seconds = from->has_mmd ? from->mmd_seconds : 86400,
+        .ended = from->ended,
+        .has_final = from->has_final,
+        .final_size = from->final_size,
+        .final_root = from->final_root,
+    };
+    (void)snprintf(log->name, sizeof log->name, "%s", from->name);
+    (void)snprintf(log->url, sizeof log->url, "%s", from->url);
+    (void)snprintf(log->origin, sizeof log->origin, "%s", from->origin);
+}
+
+static bool add_log(struct pipeline *pipeline, struct index *index,
+                    const struct chosen_log *chosen, struct log_key *key,
+                    const struct options *options, struct err *err)
+{
+    struct reader_config config = {
+        .key = key,
+        .api_known = chosen->api_known,
+        .directory_fd = -1,
+        .has_range = options->has_range,
+        .range_first = options->range_first,
+        .range_end = options->range_end,
+    };
+    struct index_log known;
+    bool is_known;
+
+    describe(&config.log, chosen);
+    config.log.id = *log_key_id(key);
+    if (!find_known(index, &config.log.id, &known, &is_known, err)) {
+        return false;
+    }
+    config.log.keep = options->keep != 0 ? options->keep
+                      : is_known         ? known.keep
+                                         : KEEP_FULL;
+    if (is_known && !config.api_known) config.log.api = known.api;
+    if (is_known && strcmp(known.url, config.log.url) != 0) {
+        log_line(LOG_WARNING, "%s: read from %s, before from %s",
+                 config.log.name, config.log.url, known.url);
+    }
+    if (!index_add_log(index, &config.log, log_key_der(key), err)) return false;
+    if (chosen->directory != NULL) {
+        config.directory_fd =
+            open(chosen->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (config.directory_fd < 0) {
+            return err_set(err, ERR_USAGE, "%s: %s", chosen->directory,
+                           strerror(errno));
+        }
+    }
+    return pipeline_add(pipeline, &config, err);
+}
+
+// Logs of the index that a whole list no longer has: their data stays.
+static bool mark_gone(struct index *index, const struct choice *choice,
+                      struct err *err)
+{
+    struct snapshot *snapshot;
+    bool ok = true;
+
+    if (!choice->whole) return true;
+    if (!snapshot_open(&snapshot, index, err)) return false;
+    for (size_t i = 0; ok && i < snapshot_num_logs(snapshot); i++) {
+        struct index_log log = *snapshot_log(snapshot, i);
+        struct bytes key;
+
+        if (log.ended || log_list_find(&choice->list, &log.id) != NULL) {
+            continue;
+        }
+        log_line(LOG_WARNING, "%s: has left the list; its data stays",
+                 log.name);
+        log.ended = true;
+        ok = snapshot_key(snapshot, log.number, &key, err) &&
+             index_add_log(index, &log, key, err);
+    }
+    snapshot_close(snapshot);
+    return ok;
+}
+
+static bool add_logs(struct pipeline *pipeline, struct index *index,
+                     const struct choice *choice, struct log_key **keys,
+                     const struct options *options, struct err *err)
+{
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        if (!add_log(pipeline, index, &choice->logs[i], keys[i], options,
+                     err)) {
+            return err_wrap(err, "%s", choice->logs[i].description.name);
+        }
+        keys[i] = NULL; // the pipeline's now
+    }
+    return mark_gone(index, choice, err);
+}
+
+// ---------------------------------------------------------------- the run
+
+static uint64_t now_ms(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage used = {0};
+
+    (void)getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+// Waits for the end; a first signal ends it soon, a second at once.  Returns
+// the signal, 0 when there was none.
+static int wait_for_end(struct pipeline *pipeline, const sigset_t *signals,
+                        struct summary_run *run)
+{
+    struct timespec tick = {.tv_nsec = PROGRESS_TICK_MS * 1000000};
+    uint64_t begun = now_ms();
+    int caught = 0;
+
+    while (!pipeline_is_done(pipeline)) {
+        int number = sigtimedwait(signals, NULL, &tick);
+        uint64_t memory = progress_memory_bytes();
+
+        if (memory > run->peak_memory_bytes) run->peak_memory_bytes = memory;
+        progress_tick(pipeline, now_ms());
+        if (number < 0) continue;
+        if (caught != 0) _exit(128 + number);
+        caught = number;
+        pipeline_stop(pipeline);
+    }
+    run->seconds = (double)(now_ms() - begun) / 1e3;
+    run->cpu_seconds = cpu_seconds();
+    return caught;
+}
+
+// Reads all logs; returns the exit code.
+static int run_pipeline(struct pipeline *pipeline, const sigset_t *signals,
+                        const struct options *options, struct err *err)
+{
+    struct summary_run run = {0};
+    struct buffer json = {0};
+    int number = 0;
+    int code;
+
+    progress_open(options->progress);
+    if (pipeline_start(pipeline, err)) {
+        number = wait_for_end(pipeline, signals, &run);
+    }
+    progress_close();
+    if (!pipeline_join(pipeline, err)) return err_exit_code(err->code);
+    summary_say(pipeline);
+    code = summary_exit_code(pipeline);
+    if (number != 0) {
+        code = number == SIGTERM && options->follow ? code : 128 + number;
+    }
+    if (options->json) {
+        if (!summary_write(&json, pipeline, &run, err)) {
+            code = err_exit_code(err->code);
+        } else if (write(STDOUT_FILENO, json.data, json.len) !=
+                   (ssize_t)json.len) {
+            log_line(LOG_ERROR, "stdout: %s", strerror(errno));
+        }
+        buffer_cleanup(&json);
+    }
+    return code;
+}
+
+static bool is_public(const struct choice *choice)
+{
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        const char *url = choice->logs[i].description.url;
+
+        if (choice->logs[i].directory == NULL &&
+            strstr(url, "//127.") == NULL &&
+            strstr(url, "//localhost") == NULL &&
+            strstr(url, "//[::1]") == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct log_key **make_keys(const struct choice *choice, struct err *err)
+{
+    struct log_key **keys = calloc(choice->num_logs + 1, sizeof *keys);
+
+    if (keys == NULL) {
+        (void)err_set(err, ERR_MEMORY, "no memory for keys");
+        return NULL;
+    }
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        const struct log_description *log = &choice->logs[i].description;
+
+        if (log_key_new(&keys[i], bytes_of(log->key, log->key_len), err)) {
+            continue;
+        }
+        err->code = ERR_CONFIG;
+        (void)err_wrap(err, "%s: key", log->name);
+        while (i > 0) {
+            log_key_free(keys[--i]);
+        }
+        free(keys);
+        return NULL;
+    }
+    return keys;
+}
+
+static int ingest(const struct options *options, const struct choice *choice,
+                  const sigset_t *signals, struct err *err)
+{
+    struct pipeline_options given = {
+        .num_threads = options->threads,
+        .connections = options->connections,
+        .rate = options->rate,
+        .retry_ms = options->retry_ms,
+        .memory = options->memory,
+        .contact = options->contact,
+        .ca_file = options->ca_file,
+        .proxy = options->proxy,
+        .tls_skip = options->tls_skip,
+        .binds = options->binds.texts,
+        .num_binds = options->binds.num,
+        .follow = options->follow,
+        .poll_ms = options->poll_ms,
+        .partial_after_ms = options->partial_after_ms,
+    };
+    const char *dir = place_of_index(options->index_dir);
+    struct log_key **keys = make_keys(choice, err);
+    struct pipeline *pipeline = NULL;
+    struct index *index = NULL;
+    int code;
+
+    if (keys == NULL) return err_exit_code(err->code);
+    if (index_open(&index, dir, INDEX_WRITE, err) &&
+        choice_check_age(choice, options, dir, err) &&
+        pipeline_open(&pipeline, index, &given, err) &&
+        add_logs(pipeline, index, choice, keys, options, err)) {
+        *err = (struct err){0};
+        code = run_pipeline(pipeline, signals, options, err);
+    } else {
+        code = err_exit_code(err->code);
+    }
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        log_key_free(keys[i]);
+    }
+    free(keys);
+    pipeline_close(pipeline);
+    index_close(index);
+    return code;
+}
+
+static void block_signals(sigset_t *signals)
+{
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGINT);
+    (void)sigaddset(signals, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+}
+
+static int print_version(const struct options *options)
+{
+    struct ring *ring;
+    struct err err;
+
+    version_print("sanct-ingest", "libdeflate " LIBDEFLATE_VERSION_STRING);
+    if (!options->verbose) return 0;
+    if (!ring_open(&ring, RING_DEPTH_MIN, &err)) {
+        (void)printf("ring: %s\n", err.text);
+        return 0;
+    }
+    (void)printf("ring: %s\n", ring_describe(ring));
+    ring_close(ring);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    struct options options;
+    struct choice choice;
+    sigset_t signals;
+    int code;
+
+    log_open("sanct-ingest", LOG_TEXT, LOG_INFO);
+    if (!options_parse(&options, argc, argv, &err)) {
+        log_line(LOG_ERROR, "%s", err.text);
+        return err_exit_code(err.code);
+    }
+    if (options.help) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if (options.version) return print_version(&options);
+    log_open("sanct-ingest", options.log_format,
+             options.progress == PROGRESS_NONE ? LOG_WARNING : LOG_INFO);
+    block_signals(&signals);
+    if (!choice_make(&choice, &options, &err)) {
+        log_line(LOG_ERROR, "%s", err.text);
+        return err_exit_code(err.code);
+    }
+    if (options.contact == NULL && is_public(&choice)) {
+        log_line(LOG_WARNING,
+                 "public logs are read without --contact: many give strangers "
+                 "a lower rate");
+    }
+    code = ingest(&options, &choice, &signals, &err);
+    if (err.code != ERR_NONE) log_line(LOG_ERROR, "%s", err.text);
+    choice_cleanup(&choice);
+    return code;
+}

@@ -1,0 +1,518 @@
+// pipeline.c - see pipeline.h.
+
+#include "ingest/pipeline.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "index/base/log.h"
+
+enum {
+    CHUNKS_A_TRANSACTION = 8,
+    ISSUERS_FIRST = 256,
+};
+
+struct ring_thread {
+    struct pipeline *pipeline;
+    pthread_t thread;
+    bool started;
+    struct ring *_Atomic ring; // for wakes; NULL: not open, or closed again
+    pthread_mutex_t ring_lock; // a wake must not meet the close
+    struct queue back;         // from the writer
+    size_t first, num;         // its logs: first, first + step, ...
+    struct inflater *inflater;
+    size_t num_running;
+    bool stop_seen;
+    atomic_uint_fast64_t num_syscalls;
+};
+
+struct log_slot {
+    struct reader_config config;
+    struct reader *reader;
+    struct ring_thread *thread;
+};
+
+struct pipeline {
+    struct index *index;
+    const struct pipeline_options *options;
+    struct fetch_shared *shared;
+    struct log_slot *logs;
+    size_t num_logs;
+    struct ring_thread *threads;
+    unsigned num_threads;
+    pthread_t writer;
+    bool writer_started;
+    struct queue to_write;
+    atomic_bool stop;
+    atomic_size_t num_ended;
+    pthread_mutex_t lock; // of what follows
+    bool failed;
+    struct err err;
+    struct sha256_hash *issuers; // open addressing; zeros are free
+    size_t num_issuers, size_issuers;
+    pthread_mutex_t evidence_lock;
+};
+
+// ---------------------------------------------------------------- for readers
+
+struct index *pipeline_index(const struct pipeline *pipeline)
+{
+    return pipeline->index;
+}
+
+const struct pipeline_options *pipeline_options(const struct pipeline *pipeline)
+{
+    return pipeline->options;
+}
+
+void pipeline_write(struct pipeline *pipeline, struct batch *batch)
+{
+    queue_put(&pipeline->to_write, batch);
+}
+
+bool pipeline_evidence(struct pipeline *pipeline,
+                       const struct evidence *evidence, struct err *err)
+{
+    bool ok;
+
+    (void)pthread_mutex_lock(&pipeline->evidence_lock);
+    ok = evidence_write(index_dir(pipeline->index), evidence, err);
+    (void)pthread_mutex_unlock(&pipeline->evidence_lock);
+    return ok;
+}
+
+static void wake(struct ring_thread *thread)
+{
+    (void)pthread_mutex_lock(&thread->ring_lock);
+    if (thread->ring != NULL) ring_wake(thread->ring);
+    (void)pthread_mutex_unlock(&thread->ring_lock);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+    atomic_store(&pipeline->stop, true);
+    for (unsigned i = 0; i < pipeline->num_threads; i++) {
+        wake(&pipeline->threads[i]);
+    }
+}
+
+void pipeline_fail(struct pipeline *pipeline, const struct err *err)
+{
+    (void)pthread_mutex_lock(&pipeline->lock);
+    if (!pipeline->failed) {
+        pipeline->failed = true;
+        pipeline->err = *err;
+    }
+    (void)pthread_mutex_unlock(&pipeline->lock);
+    pipeline_stop(pipeline);
+}
+
+static bool is_failed(struct pipeline *pipeline)
+{
+    bool failed;
+
+    (void)pthread_mutex_lock(&pipeline->lock);
+    failed = pipeline->failed;
+    (void)pthread_mutex_unlock(&pipeline->lock);
+    return failed;
+}
+
+// The slot where a fingerprint is or would go.  They are hashes of what the
+// log chose, so their first bytes are as good as any.
+static struct sha256_hash *find_slot(struct sha256_hash *slots, size_t size,
+                                     const struct sha256_hash *fingerprint)
+{
+    static const struct sha256_hash none;
+    size_t at;
+
+    memcpy(&at, fingerprint->bytes, sizeof at);
+    for (at &= size - 1;; at = (at + 1) & (size - 1)) {
+        if (sha256_equal(&slots[at], &none) ||
+            sha256_equal(&slots[at], fingerprint)) {
+            return &slots[at];
+        }
+    }
+}
+
+static bool grow_issuers(struct pipeline *pipeline)
+{
+    size_t size = pipeline->size_issuers == 0 ? ISSUERS_FIRST
+                                              : pipeline->size_issuers * 2;
+    struct sha256_hash *slots = calloc(size, sizeof *slots);
+    static const struct sha256_hash none;
+
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < pipeline->size_issuers; i++) {
+        if (sha256_equal(&pipeline->issuers[i], &none)) continue;
+        *find_slot(slots, size, &pipeline->issuers[i]) = pipeline->issuers[i];
+    }
+    free(pipeline->issuers);
+    pipeline->issuers = slots;
+    pipeline->size_issuers = size;
+    return true;
+}
+
+bool pipeline_claim_issuer(struct pipeline *pipeline,
+                           const struct sha256_hash *fingerprint)
+{
+    struct sha256_hash *slot;
+    bool is_new = false;
+
+    (void)pthread_mutex_lock(&pipeline->lock);
+    if (pipeline->num_issuers * 2 < pipeline->size_issuers ||
+        grow_issuers(pipeline)) {
+        slot =
+            find_slot(pipeline->issuers, pipeline->size_issuers, fingerprint);
+        is_new = !sha256_equal(slot, fingerprint);
+        if (is_new) {
+            *slot = *fingerprint;
+            pipeline->num_issuers++;
+        }
+    }
+    (void)pthread_mutex_unlock(&pipeline->lock);
+    return is_new;
+}
+
+// ---------------------------------------------------------------- the writer
+
+static bool add_issuers(struct pipeline *pipeline, struct batch *batch,
+                        struct err *err)
+{
+    struct bytes rest = buffer_bytes(&batch->issuers), der;
+
+    if (!buffer_ok(&batch->issuers)) {
+        return err_set(err, ERR_MEMORY, "no memory for issuers");
+    }
+    while (bytes_read_vector(&rest, &der, 4)) {
+        if (!index_add_issuer(pipeline->index, der, err)) return false;
+    }
+    return true;
+}
+
+static bool append(struct pipeline *pipeline, struct batch *first,
+                   struct err *err)
+{
+    struct chunk *chunks[CHUNKS_A_TRANSACTION];
+    struct chunk_proof *proofs = malloc(CHUNKS_A_TRANSACTION * sizeof *proofs);
+    size_t num = 0;
+    bool ok = proofs != NULL || err_set(err, ERR_MEMORY, "no memory");
+
+    for (struct batch *batch = first; ok && batch != NULL;
+         batch = batch->next) {
+        ok = add_issuers(pipeline, batch, err);
+        chunks[num] = batch->chunk;
+        proofs[num++] = batch->proof;
+    }
+    ok = ok && index_append(pipeline->index, chunks, proofs, num, err);
+    free(proofs);
+    return ok;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void give_back(struct pipeline *pipeline, struct batch *batch)
+{
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        struct log_slot *slot = &pipeline->logs[i];
+
+        if (slot->reader != batch->reader) continue;
+        queue_put(&slot->thread->back, batch);
+        wake(slot->thread);
+        return;
+    }
+    abort(); // a batch of no log
+}
+
+static void *run_writer(void *context)
+{
+    struct pipeline *pipeline = context;
+    struct batch *first;
+
+    while ((first = queue_take(&pipeline->to_write, CHUNKS_A_TRANSACTION)) !=
+           NULL) {
+        uint64_t begun = thread_cpu_ns(), cpu_ns;
+        struct err err = {0};
+        size_t num = 0;
+        bool ok = !is_failed(pipeline) && append(pipeline, first, &err);
+
+        if (!ok && err.code != ERR_NONE) pipeline_fail(pipeline, &err);
+        cpu_ns = thread_cpu_ns() - begun;
+        for (struct batch *batch = first; batch != NULL; batch = batch->next) {
+            num++;
+        }
+        while (first != NULL) {
+            struct batch *next = first->next;
+
+            first->written = ok;
+            first->err = err;
+            first->cpu_ns = cpu_ns / num;
+            give_back(pipeline, first);
+            first = next;
+        }
+    }
+    return NULL;
+}
+
+// ---------------------------------------------------------------- ring threads
+
+static void on_ended(void *context)
+{
+    struct ring_thread *thread = context;
+
+    thread->num_running--;
+    atomic_fetch_add(&thread->pipeline->num_ended, 1);
+}
+
+static void on_wake(void *context)
+{
+    struct ring_thread *thread = context;
+    struct pipeline *pipeline = thread->pipeline;
+    struct batch *batch = queue_take_all(&thread->back);
+
+    while (batch != NULL) {
+        struct batch *next = batch->next;
+
+        reader_take_back(batch->reader, batch);
+        batch = next;
+    }
+    if (!atomic_load(&pipeline->stop) || thread->stop_seen) return;
+    thread->stop_seen = true;
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        if (pipeline->logs[i].thread == thread) {
+            reader_stop(pipeline->logs[i].reader);
+        }
+    }
+}
+
+static bool open_readers(struct ring_thread *thread, struct ring *ring,
+                         struct err *err)
+{
+    struct pipeline *pipeline = thread->pipeline;
+    const struct pipeline_options *options = pipeline->options;
+    // A quarter of --memory is the index's, the stacks' and the allocator's.
+    size_t memory = (size_t)(options->memory / 4 * 3 / pipeline->num_logs);
+
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        struct log_slot *slot = &pipeline->logs[i];
+        struct reader_options reader = {
+            .pipeline = pipeline,
+            .ring = ring,
+            .shared = pipeline->shared,
+            .inflater = thread->inflater,
+            .memory = memory,
+            .bind = options->num_binds == 0
+                        ? NULL
+                        : options->binds[i % options->num_binds],
+            .ended = on_ended,
+            .context = thread,
+        };
+
+        if (slot->thread != thread) continue;
+        if (!reader_new(&slot->reader, &slot->config, &reader, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *run_ring(void *context)
+{
+    struct ring_thread *thread = context;
+    struct pipeline *pipeline = thread->pipeline;
+    struct ring *ring = NULL;
+    struct err err;
+
+    if (!ring_open(&ring, RING_DEPTH, &err)) {
+        pipeline_fail(pipeline, &err);
+        atomic_fetch_add(&pipeline->num_ended, thread->num);
+        return NULL;
+    }
+    ring_on_wake(ring, on_wake, thread);
+    (void)pthread_mutex_lock(&thread->ring_lock);
+    thread->ring = ring;
+    (void)pthread_mutex_unlock(&thread->ring_lock);
+    if (!inflater_new(&thread->inflater, &err) ||
+        !open_readers(thread, ring, &err)) {
+        pipeline_fail(pipeline, &err);
+        atomic_fetch_add(&pipeline->num_ended, thread->num);
+        return NULL;
+    }
+    thread->num_running = thread->num;
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        if (pipeline->logs[i].thread == thread) {
+            reader_start(pipeline->logs[i].reader);
+        }
+    }
+    ring_wake(ring); // a stop may have come before there was a ring
+    while (thread->num_running > 0) {
+        if (!ring_run(ring, true, &err)) {
+            pipeline_fail(pipeline, &err);
+            atomic_fetch_add(&pipeline->num_ended, thread->num_running);
+            return NULL;
+        }
+        atomic_store(&thread->num_syscalls, ring_num_syscalls(ring));
+    }
+    (void)pthread_mutex_lock(&thread->ring_lock);
+    thread->ring = NULL;
+    (void)pthread_mutex_unlock(&thread->ring_lock);
+    while (ring_num_in_flight(ring) > 0 && ring_run(ring, true, &err)) {
+        // Late comers: timers that were called back.
+    }
+    ring_close(ring);
+    return NULL;
+}
+
+// ---------------------------------------------------------------- the caller
+
+bool pipeline_open(struct pipeline **out, struct index *index,
+                   const struct pipeline_options *options, struct err *err)
+{
+    struct fetch_shared_options shared = {
+        .contact = options->contact,
+        .ca_file = options->ca_file,
+        .tls_skip = options->tls_skip,
+        .proxy = options->proxy,
+    };
+    struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+
+    if (pipeline == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    pipeline->index = index;
+    pipeline->options = options;
+    queue_init(&pipeline->to_write);
+    (void)pthread_mutex_init(&pipeline->lock, NULL);
+    (void)pthread_mutex_init(&pipeline->evidence_lock, NULL);
+    if (!fetch_shared_open(&pipeline->shared, &shared, err)) {
+        pipeline_close(pipeline);
+        return false;
+    }
+    *out = pipeline;
+    return true;
+}
+
+bool pipeline_add(struct pipeline *pipeline, const struct reader_config *config,
+                  struct err *err)
+{
+    struct log_slot *logs =
+        realloc(pipeline->logs, (pipeline->num_logs + 1) * sizeof *logs);
+
+    if (logs == NULL) return err_set(err, ERR_MEMORY, "no memory for logs");
+    pipeline->logs = logs;
+    logs[pipeline->num_logs++] = (struct log_slot){.config = *config};
+    return true;
+}
+
+bool pipeline_start(struct pipeline *pipeline, struct err *err)
+{
+    unsigned num_threads = pipeline->options->num_threads;
+
+    if (num_threads > pipeline->num_logs) {
+        num_threads = (unsigned)pipeline->num_logs;
+    }
+    pipeline->threads = calloc(num_threads, sizeof *pipeline->threads);
+    if (pipeline->threads == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    for (unsigned i = 0; i < num_threads; i++) {
+        struct ring_thread *thread = &pipeline->threads[i];
+
+        thread->pipeline = pipeline;
+        queue_init(&thread->back);
+        (void)pthread_mutex_init(&thread->ring_lock, NULL);
+        pipeline->num_threads++;
+    }
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        pipeline->logs[i].thread = &pipeline->threads[i % num_threads];
+        pipeline->logs[i].thread->num++;
+    }
+    if (pthread_create(&pipeline->writer, NULL, run_writer, pipeline) != 0) {
+        return err_set(err, ERR_MEMORY, "no thread for the writer");
+    }
+    pipeline->writer_started = true;
+    for (unsigned i = 0; i < num_threads; i++) {
+        struct ring_thread *thread = &pipeline->threads[i];
+
+        if (pthread_create(&thread->thread, NULL, run_ring, thread) != 0) {
+            (void)err_set(err, ERR_MEMORY, "no thread for a ring");
+            pipeline_fail(pipeline, err);
+            return false;
+        }
+        thread->started = true;
+    }
+    return true;
+}
+
+bool pipeline_is_done(const struct pipeline *pipeline)
+{
+    return atomic_load(&pipeline->num_ended) >= pipeline->num_logs;
+}
+
+bool pipeline_join(struct pipeline *pipeline, struct err *err)
+{
+    for (unsigned i = 0; i < pipeline->num_threads; i++) {
+        if (!pipeline->threads[i].started) continue;
+        (void)pthread_join(pipeline->threads[i].thread, NULL);
+        pipeline->threads[i].started = false;
+    }
+    queue_close(&pipeline->to_write);
+    if (pipeline->writer_started) (void)pthread_join(pipeline->writer, NULL);
+    pipeline->writer_started = false;
+    if (!pipeline->failed) return true;
+    *err = pipeline->err;
+    return false;
+}
+
+size_t pipeline_num_logs(const struct pipeline *pipeline)
+{
+    return pipeline->num_logs;
+}
+
+struct reader_totals pipeline_totals(const struct pipeline *pipeline,
+                                     size_t position)
+{
+    struct reader *reader = pipeline->logs[position].reader;
+
+    if (reader == NULL) return (struct reader_totals){0};
+    return reader_totals(reader);
+}
+
+const struct reader_config *pipeline_config(const struct pipeline *pipeline,
+                                            size_t position)
+{
+    return &pipeline->logs[position].config;
+}
+
+uint64_t pipeline_num_syscalls(const struct pipeline *pipeline)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < pipeline->num_threads; i++) {
+        sum += atomic_load(&pipeline->threads[i].num_syscalls);
+    }
+    return sum;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    if (pipeline == NULL) return;
+    for (size_t i = 0; i < pipeline->num_logs; i++) {
+        reader_free(pipeline->logs[i].reader);
+        log_key_free(pipeline->logs[i].config.key);
+    }
+    for (unsigned i = 0; i < pipeline->num_threads; i++) {
+        inflater_free(pipeline->threads[i].inflater);
+        queue_cleanup(&pipeline->threads[i].back);
+        (void)pthread_mutex_destroy(&pipeline->threads[i].ring_lock);
+    }
+    fetch_shared_close(pipeline->shared);
+    queue_cleanup(&pipeline->to_write);
+    (void)pthread_mutex_destroy(&pipeline->lock);
+    (void)pthread_mutex_destroy(&pipeline->evidence_lock);
+    free(pipeline->issuers);
+    free(pipeline->threads);
+    free(pipeline->logs);
+    free(pipeline);
+}

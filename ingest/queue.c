@@ -1,0 +1,73 @@
+// queue.c - see queue.h.
+
+#include "ingest/queue.h"
+
+void queue_init(struct queue *queue)
+{
+    *queue = (struct queue){0};
+    queue->last = &queue->first;
+    (void)pthread_mutex_init(&queue->lock, NULL);
+    (void)pthread_cond_init(&queue->changed, NULL);
+}
+
+void queue_cleanup(struct queue *queue)
+{
+    (void)pthread_mutex_destroy(&queue->lock);
+    (void)pthread_cond_destroy(&queue->changed);
+}
+
+void queue_put(struct queue *queue, struct batch *batch)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    batch->next = NULL;
+    *queue->last = batch;
+    queue->last = &batch->next;
+    (void)pthread_cond_signal(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+// Takes up to `max` off the front; the lock is held.
+static struct batch *cut(struct queue *queue, size_t max)
+{
+    struct batch *first = queue->first, *last = first;
+
+    if (first == NULL) return NULL;
+    for (size_t i = 1; i < max && last->next != NULL; i++) {
+        last = last->next;
+    }
+    queue->first = last->next;
+    if (queue->first == NULL) queue->last = &queue->first;
+    last->next = NULL;
+    return first;
+}
+
+struct batch *queue_take(struct queue *queue, size_t max)
+{
+    struct batch *first;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    while (queue->first == NULL && !queue->closed) {
+        (void)pthread_cond_wait(&queue->changed, &queue->lock);
+    }
+    first = cut(queue, max);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return first;
+}
+
+struct batch *queue_take_all(struct queue *queue)
+{
+    struct batch *first;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    first = cut(queue, SIZE_MAX);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return first;
+}
+
+void queue_close(struct queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    (void)pthread_cond_broadcast(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->lock);
+}

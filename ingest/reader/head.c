@@ -1,0 +1,495 @@
+// head.c - which head is pinned; see state.h.
+//
+//   served -> signature, origin -> final_tree_head -> all accepted heads
+//     one size, two roots                      fork
+//     within what is held: our root there      fork, or nothing changes
+//     smaller than the newest, beyond ours     met on the way (checks)
+//     larger: proof from the newest to it      accepted; fork; or refused:
+//                                              then the newest is read first,
+//                                              and reading on proves it
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "index/base/log.h"
+#include "ingest/reader/state.h"
+
+static void on_head(struct ask *ask);
+
+// ---------------------------------------------------------------- asking
+
+// Reads it; a head that reads well and does not hold is an answer, too.
+static bool read_served(struct ask *ask, struct err *err)
+{
+    struct reader *reader = ask->context;
+    struct source *source = &reader->source;
+
+    reader->head_err = (struct err){0};
+    if (source->ops->read_head(source, buffer_bytes(&ask->body), &reader->head,
+                               err)) {
+        return true;
+    }
+    if (err->code != ERR_VERIFY) return false;
+    reader->head_err = *err;
+    return true;
+}
+
+static void ask_now(struct reader *reader)
+{
+    struct ask *ask = &reader->head_ask;
+
+    (void)snprintf(ask->path, sizeof ask->path, "%s",
+                   reader->source.ops->head_path);
+    ask->body_max = HEAD_SERVED_MAX;
+    ask->fresh = reader->head_again;
+    ask->optional = reader->probing;
+    ask->read = read_served;
+    ask->done = on_head;
+    ask->context = reader;
+    reader->num_asked++;
+    asker_ask(reader->asker, ask);
+}
+
+void head_ask(struct reader *reader)
+{
+    reader->mode = MODE_IDLE;
+    reader->head_again = false;
+    reader->more = false;
+    asker_progressed(reader->asker);
+    ask_now(reader);
+}
+
+// The protocol is not known: what answers get-sth is RFC 6962, else static.
+static void probe_next(struct reader *reader)
+{
+    reader->probing = false;
+    reader->log.api = LOG_API_STATIC;
+    source_init(&reader->source, LOG_API_STATIC);
+    ask_now(reader);
+}
+
+static void say_api(struct reader *reader)
+{
+    struct index_log log = reader->log;
+    struct err err;
+
+    if (reader->config.api_known) return;
+    reader->config.api_known = true;
+    reader->probing = false;
+    if (!index_add_log(pipeline_index(reader->pipeline), &log,
+                       log_key_der(reader->config.key), &err)) {
+        pipeline_fail(reader->pipeline, &err);
+    }
+}
+
+static void on_head(struct ask *ask)
+{
+    struct reader *reader = ask->context;
+
+    if (reader_returned(reader, &reader->num_asked)) return;
+    if (ask->result == ASK_REFUSED && reader->probing) {
+        probe_next(reader);
+        return;
+    }
+    if (ask->result != ASK_ANSWERED) {
+        reader_end(reader, READER_PARTIAL, &ask->err);
+        return;
+    }
+    if (reader->head_err.code != ERR_NONE) {
+        if (reader->head_again) {
+            fault_head(reader);
+            return;
+        }
+        reader->head_again = true;
+        asker_drop_idle(reader->asker);
+        ask_now(reader);
+        return;
+    }
+    buffer_reset(&reader->served);
+    buffer_append(&reader->served, buffer_bytes(&ask->body));
+    reader->head.served = buffer_bytes(&reader->served);
+    say_api(reader);
+    head_judge(reader);
+}
+
+// ---------------------------------------------------------------- judging
+
+static const struct head *newest_accepted(const struct reader *reader)
+{
+    const struct head *newest = NULL;
+
+    for (size_t i = 0; i < reader->num_accepted; i++) {
+        if (newest == NULL || reader->accepted[i].size >= newest->size) {
+            newest = &reader->accepted[i];
+        }
+    }
+    return newest;
+}
+
+bool head_accept(struct reader *reader, const struct head *head)
+{
+    struct err err;
+
+    if (index_accept_head(pipeline_index(reader->pipeline), reader->log.number,
+                          head, &err)) {
+        return true;
+    }
+    reader_fail(reader, &err);
+    return false;
+}
+
+// Pins a head and begins to read what it has and we have not.
+static void pin(struct reader *reader, const struct head *head, bool accepted)
+{
+    struct buffer served = {0};
+
+    buffer_append(&served, head->served);
+    buffer_cleanup(&reader->pin_served);
+    reader->pin = *head;
+    reader->pin_served = served;
+    reader->pin.served = buffer_bytes(&reader->pin_served);
+    reader->pin_accepted = accepted;
+    reader->totals.has_head = true;
+    reader->totals.size = head->size;
+    reader->totals.root = head->root;
+    if (!buffer_ok(&served) || !source_pin(&reader->source, head)) {
+        struct err err;
+
+        (void)err_set(&err, ERR_MEMORY, "no memory for a head");
+        reader_fail(reader, &err);
+        return;
+    }
+    head_gaps(reader);
+}
+
+// The extension of the newest accepted head was asked for.
+static void on_extension(struct proof *proof)
+{
+    struct reader *reader = proof->context;
+    const struct head *newest = newest_accepted(reader);
+    struct sha256_hash root;
+
+    if (reader_returned(reader, &reader->num_asked)) return;
+    switch (proof->result) {
+    case PROOF_HOLDS:
+    case PROOF_CONTRADICTS:
+        root = merkle_root(&proof->theirs);
+        if (!sha256_equal(&root, &newest->root)) {
+            fault_fork(reader, newest, &reader->head, &proof->theirs,
+                       &proof->right);
+            return;
+        }
+        if (head_accept(reader, &reader->head)) {
+            pin(reader, &reader->head, true);
+        }
+        return;
+    case PROOF_REFUSED:
+        // Read to the newest first; from there on our own tree proves it.
+        if (newest->size > reader->log.verified) {
+            reader->more = true;
+            pin(reader, newest, true);
+        } else {
+            pin(reader, &reader->head, false);
+        }
+        return;
+    case PROOF_BAD_TILES:
+        fault_tiles(reader, &proof->err);
+        return;
+    case PROOF_GIVEN_UP:
+    case PROOF_CANCELED:
+        fault_given_up(reader, &proof->err, 0, 0, reader->head.size);
+        return;
+    }
+}
+
+static void ask_extension(struct reader *reader, const struct head *newest)
+{
+    struct err err;
+
+    if (!source_pin(&reader->source, &reader->head)) {
+        (void)err_set(&err, ERR_MEMORY, "no memory for a head");
+        reader_fail(reader, &err);
+        return;
+    }
+    reader->proof.position = newest->size;
+    reader->proof.has_ours = false;
+    reader->proof.has_leaf = false;
+    reader->proof.done = on_extension;
+    reader->proof.context = reader;
+    reader->num_asked++;
+    source_prove(&reader->source, &reader->proof);
+}
+
+// Our own root at a size that we hold.
+static bool own_root(struct reader *reader, uint64_t size,
+                     struct merkle_frontier *frontier)
+{
+    struct snapshot *snapshot;
+    struct err err;
+    bool ok;
+
+    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), &err)) {
+        reader_fail(reader, &err);
+        return false;
+    }
+    ok = snapshot_frontier(snapshot, reader->log.number, size, frontier, &err);
+    snapshot_close(snapshot);
+    if (!ok) reader_fail(reader, &err);
+    return ok;
+}
+
+// A head that lies within what is held; true: it is consistent.
+static bool judge_held(struct reader *reader, const struct head *newest)
+{
+    struct head *head = &reader->head;
+    struct merkle_frontier frontier = {0};
+    struct sha256_hash root;
+
+    if (head->size > 0 && !own_root(reader, head->size, &frontier)) {
+        return false;
+    }
+    root = merkle_root(&frontier);
+    if (sha256_equal(&root, &head->root)) return true;
+    if (newest == NULL) {
+        // Nothing is held, so this is the empty tree with another root.
+        (void)err_set(&reader->head_err, ERR_VERIFY,
+                      "a tree of no entries with a root that is not SHA-256 "
+                      "of nothing");
+        fault_head(reader);
+    } else {
+        fault_fork(reader, newest, head, head->size > 0 ? &frontier : NULL,
+                   NULL);
+    }
+    return false;
+}
+
+static bool judge_final(struct reader *reader)
+{
+    const struct index_log *log = &reader->config.log;
+    const struct head *head = &reader->head;
+
+    if (!log->has_final) return true;
+    if (head->size < log->final_size ||
+        (head->size == log->final_size &&
+         sha256_equal(&head->root, &log->final_root))) {
+        return true;
+    }
+    fault_final(reader);
+    return false;
+}
+
+void head_judge(struct reader *reader)
+{
+    const struct head *head = &reader->head;
+    const struct head *newest = newest_accepted(reader);
+    bool is_younger;
+
+    reader->more = false;
+    reader->num_checks = 0;
+    if (!judge_final(reader)) return;
+    for (size_t i = 0; i < reader->num_accepted; i++) {
+        const struct head *other = &reader->accepted[i];
+
+        if (other->size == head->size &&
+            !sha256_equal(&other->root, &head->root)) {
+            fault_fork(reader, other, head, NULL, NULL);
+            return;
+        }
+    }
+    if (head->size <= reader->log.verified && !judge_held(reader, newest)) {
+        return;
+    }
+    if (newest == NULL) {
+        if (head_accept(reader, head)) pin(reader, head, true);
+        return;
+    }
+    is_younger =
+        head->size == newest->size && head->timestamp_ms > newest->timestamp_ms;
+    if (is_younger && !head_accept(reader, head)) return;
+    if (head->size == newest->size) {
+        pin(reader, is_younger ? head : newest, true);
+    } else if (head->size < newest->size) {
+        // A stale front end, which changes nothing; beyond what is held it is
+        // compared when reading passes it.
+        if (head->size > reader->log.verified) {
+            reader->checks[reader->num_checks++] = *head;
+        }
+        pin(reader, newest, true);
+    } else if (newest->size == 0) {
+        if (head_accept(reader, head)) pin(reader, head, true);
+    } else {
+        ask_extension(reader, newest);
+    }
+}
+
+// ---------------------------------------------------------------- what to read
+
+static bool add_gap(struct reader *reader, uint64_t first, uint64_t end)
+{
+    if (first >= end) return true;
+    reader->gaps[reader->num_gaps++] = (struct log_range){first, end};
+    reader->totals.goal += end - first;
+    return true;
+}
+
+// The ranges of [first, end) that the index does not hold.
+static bool plan(struct reader *reader, uint64_t first, uint64_t end,
+                 struct err *err)
+{
+    struct snapshot *snapshot;
+    struct log_range *held;
+    size_t num_held;
+    bool ok;
+
+    arena_reset(&reader->gaps_arena);
+    reader->num_gaps = 0;
+    reader->gap = 0;
+    reader->totals.goal = 0;
+    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), err)) {
+        return false;
+    }
+    ok = snapshot_ranges(snapshot, reader->log.number, &held, &num_held,
+                         &reader->gaps_arena, err);
+    if (ok) {
+        reader->gaps = arena_zalloc(&reader->gaps_arena, num_held + 1,
+                                    sizeof *reader->gaps);
+        ok = reader->gaps != NULL || err_set(err, ERR_MEMORY, "no memory");
+    }
+    for (size_t i = 0; ok && i < num_held; i++) {
+        ok = add_gap(reader, first, held[i].first < end ? held[i].first : end);
+        if (held[i].end > first) first = held[i].end;
+    }
+    if (ok) ok = add_gap(reader, first, end);
+    snapshot_close(snapshot);
+    return ok;
+}
+
+void head_gaps(struct reader *reader)
+{
+    uint64_t first = 0, end = reader->pin.size;
+    struct err err;
+
+    if (reader->config.has_range) {
+        first = reader->config.range_first;
+        if (reader->config.range_end < end) end = reader->config.range_end;
+        if (first > end) first = end;
+    }
+    if (!plan(reader, first, end, &err)) {
+        reader_fail(reader, &err);
+        return;
+    }
+    reader->totals.done = end - first - reader->totals.goal;
+    reader->totals.goal = end - first;
+    reader_show(reader);
+    head_next_gap(reader);
+}
+
+static void on_gap_start(struct proof *proof)
+{
+    struct reader *reader = proof->context;
+    struct err err;
+
+    if (reader_returned(reader, &reader->num_asked)) return;
+    switch (proof->result) {
+    case PROOF_HOLDS:
+    case PROOF_CONTRADICTS:
+        reader->frontier = proof->theirs;
+        read_begin(reader);
+        return;
+    case PROOF_REFUSED:
+        (void)err_set(&err, ERR_NETWORK,
+                      "no proof of where entry %" PRIu64 " lies",
+                      proof->position);
+        reader_end(reader, READER_PARTIAL, &err);
+        return;
+    case PROOF_BAD_TILES:
+        fault_tiles(reader, &proof->err);
+        return;
+    case PROOF_GIVEN_UP:
+    case PROOF_CANCELED:
+        fault_given_up(reader, &proof->err, reader->source.tile_ask.status,
+                       proof->position, reader->pin.size);
+        return;
+    }
+}
+
+static void on_poll(struct ring_op *op, int result)
+{
+    struct reader *reader = RING_OWNER(op, struct reader, timer);
+
+    (void)result;
+    if (!reader->ending) head_ask(reader);
+}
+
+// All that the pinned head has is held.
+static void finish_round(struct reader *reader)
+{
+    const struct pipeline_options *options = pipeline_options(reader->pipeline);
+    const struct index_log *log = &reader->config.log;
+    struct err err;
+
+    if (!reader_reload(reader, &err)) {
+        reader_fail(reader, &err);
+        return;
+    }
+    if (reader->log.halt == HALT_DATA &&
+        !index_set_halt(pipeline_index(reader->pipeline), reader->log.number,
+                        HALT_NONE, &err)) {
+        reader_fail(reader, &err);
+        return;
+    }
+    if (reader->more) {
+        head_judge(reader);
+        return;
+    }
+    reader_show(reader);
+    if (options->follow) {
+        ring_timeout(reader->options.ring, &reader->timer, options->poll_ms,
+                     on_poll);
+        return;
+    }
+    if (log->has_final && reader->pin.size < log->final_size) {
+        (void)err_set(&err, ERR_NETWORK,
+                      "has %" PRIu64 " of the %" PRIu64
+                      " entries of its final tree",
+                      reader->pin.size, log->final_size);
+        reader_end(reader, READER_PARTIAL, &err);
+        return;
+    }
+    reader_end(reader,
+               reader->log.verified >= reader->pin.size ? READER_COMPLETE
+                                                        : READER_PARTIAL,
+               NULL);
+}
+
+void head_next_gap(struct reader *reader)
+{
+    struct log_range *gap = &reader->gaps[reader->gap];
+    struct err err;
+
+    if (reader->gap == reader->num_gaps) {
+        finish_round(reader);
+        return;
+    }
+    if (!reader_reload(reader, &err)) {
+        reader_fail(reader, &err);
+        return;
+    }
+    reader->frontier = (struct merkle_frontier){0};
+    if (gap->first <= reader->log.verified) {
+        if (gap->first > 0 &&
+            !own_root(reader, gap->first, &reader->frontier)) {
+            return;
+        }
+        read_begin(reader);
+        return;
+    }
+    reader->proof.position = gap->first;
+    reader->proof.has_ours = false;
+    reader->proof.has_leaf = false;
+    reader->proof.done = on_gap_start;
+    reader->proof.context = reader;
+    reader->num_asked++;
+    source_prove(&reader->source, &reader->proof);
+}

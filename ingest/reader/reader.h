@@ -1,0 +1,80 @@
+// reader.h - one log, read to its end and proven: what the pipeline sees.
+//
+// Lifetime  from reader_new to reader_free; it works between reader_start and
+//           the moment that it reports its end.
+// Thread    the ring thread's; its totals may be read from any.
+
+#pragma once
+
+#include <stdatomic.h>
+
+#include "index/evidence.h"
+#include "index/index.h"
+#include "ingest/source/source.h"
+
+struct reader; // opaque
+struct pipeline;
+struct batch;
+
+struct reader_config {
+    struct index_log log; // as index_add_log gave it
+    struct log_key *key;  // the pipeline frees it
+    bool api_known;       // else found out; log.api is a guess
+    int directory_fd;     // of a folder of tiles; -1: log.url
+    bool has_range;
+    uint64_t range_first, range_end;
+};
+
+enum reader_status {
+    READER_COMPLETE,
+    READER_PARTIAL,
+    READER_HALTED,
+};
+
+// What came of a log; also while it is read.
+struct reader_totals {
+    bool ended;
+    enum reader_status status;
+    struct err err; // code ERR_NONE: nothing stood in the way
+    bool has_head;  // the pinned or the newest accepted one
+    uint64_t size;
+    struct sha256_hash root;
+    uint64_t done;      // entries held of those that are asked for
+    uint64_t goal;      // how many are asked for
+    uint64_t entries;   // added by this run
+    uint64_t num_names; // of those
+    uint64_t bytes_received;
+    uint64_t cpu_ns;
+    uint64_t wall_ms;
+};
+
+typedef void reader_ended(void *context);
+
+struct reader_options {
+    struct pipeline *pipeline;
+    struct ring *ring;
+    struct fetch_shared *shared;
+    struct inflater *inflater;
+    size_t memory; // for this log's bodies and batches
+    const char *bind;
+    reader_ended *ended; // once, from inside ring_run
+    void *context;
+};
+
+// reader_new makes a reader on the thread of its ring; reader_free() it.
+MUST_USE bool reader_new(struct reader **out,
+                         const struct reader_config *config,
+                         const struct reader_options *options, struct err *err);
+void reader_free(struct reader *reader);
+
+// reader_start begins; what follows happens inside ring_run.
+void reader_start(struct reader *reader);
+
+// reader_stop has it end soon: ERR_INTERRUPTED.
+void reader_stop(struct reader *reader);
+
+// reader_take_back receives a batch from the writer.
+void reader_take_back(struct reader *reader, struct batch *batch);
+
+// reader_totals gives the figures; any thread.
+struct reader_totals reader_totals(struct reader *reader);

@@ -1,0 +1,231 @@
+// state.h - the inside of a reader, for the files of this folder only.
+//
+//   head.c    which head is pinned: signature, forks, final_tree_head
+//   read.c    entries in order: pieces -> batches -> proofs -> writer
+//   fault.c   what does not fit: search, second reading, halt, evidence
+//   spool.c   where the log proves nothing: all of it to disk first
+//   reader.c  beginning and end
+//
+//   ask_head -> judge -> extension proven -> plan gaps -> read each -> finish
+//     head twice bad               halt: head
+//     two heads cannot be true     halt: fork
+//     chunk contradicts the head   search, read again, then halt: entries
+//     hash tiles contradict it     halt: tiles
+//     proofs refused               spool to the head, then its root decides
+//     no answer for --retry        partial
+//
+// Every change of course goes through reader_settle: questions are called
+// back, the writer is waited for, and only then the next step begins.
+
+#pragma once
+
+#include <pthread.h>
+
+#include "ingest/batch.h"
+#include "ingest/pipeline.h"
+#include "ingest/reader/reader.h"
+#include "ingest/reader/spool.h"
+#include "ingest/verify/chunk.h"
+
+enum {
+    READER_BATCHES_MAX = 8,
+    READER_CHECKS_MAX = 8,
+};
+
+typedef void reader_step(struct reader *reader);
+
+enum reader_mode {
+    MODE_IDLE,   // between steps
+    MODE_READ,   // pieces -> batches
+    MODE_REPLAY, // spool -> batches
+};
+
+struct reader {
+    struct reader_config config;
+    struct reader_options options;
+    struct pipeline *pipeline;
+    struct index_log log;
+    struct asker *asker;
+    struct source source;
+    enum reader_mode mode;
+
+    // Settling.
+    reader_step *settled; // what follows; NULL: not settling
+    unsigned num_asked;   // pieces, proofs, heads, issuers under way
+    unsigned num_writing; // batches at the writer
+    bool stopping, ending;
+    struct ring_op post, timer;
+
+    // Heads.
+    struct ask head_ask;
+    bool head_again;     // asked a second time
+    bool probing;        // the protocol is not known yet
+    struct err head_err; // why the head does not hold
+    struct head head;    // the newest that was served and holds
+    struct buffer served;
+    struct arena heads_arena;
+    struct head *accepted;
+    size_t num_accepted;
+    struct head pin;
+    struct buffer pin_served;
+    bool pin_accepted;
+    bool more;          // when `pin` is read through, `head` comes
+    struct proof proof; // of extension, gap or search: one at a time
+    struct head checks[READER_CHECKS_MAX]; // smaller heads, met on the way
+    size_t num_checks;
+
+    // What is to be read.
+    struct arena gaps_arena;
+    struct log_range *gaps;
+    size_t num_gaps, gap;
+
+    // Reading: [.., frontier.size) understood, [.., asked) asked for.
+    struct merkle_frontier frontier;
+    uint64_t asked;
+    bool fresh; // over new connections
+    struct piece *pieces, **last_piece;
+    struct piece *held; // of the current batch, for a second use
+    struct piece *spare;
+    unsigned num_pieces;
+    size_t bytes_per_entry; // as they come, a mean
+    struct batch *batches[READER_BATCHES_MAX];
+    unsigned num_batches;
+    struct batch *filling;
+    struct batch *proving, **last_proving; // in order
+    uint64_t chunk_width;
+    struct arena arena; // of one entry
+    struct buffer dictionary;
+    struct bytes dictionary_bytes; // this or the index's; empty: to be trained
+    bool trained;
+    struct buffer issuers; // to go with the next batch
+    struct issuer_ask *issuer_asks;
+
+    // What does not fit.
+    bool has_suspect;
+    uint64_t suspect_first, suspect_end;
+    struct bisect search;
+    struct batch *suspect;
+    unsigned num_searches; // since a batch was last proven
+    bool search_start;     // the search's first position is not proven either
+
+    // The spool.
+    struct spool *spool;
+    bool spooling, spool_again;
+    struct merkle_frontier spool_left;  // before its first entry
+    struct merkle_frontier spool_whole; // after its last
+    const struct head *spool_fork; // a smaller head that our tree passed by
+    struct merkle_frontier spool_chunk; // of the aligned chunk at hand
+    struct subtrees subtrees;
+    struct spool_place batch_place; // where the batch begins in the spool
+
+    struct reader_totals totals; // the ring thread's
+    uint64_t started_ms;
+    uint64_t num_added; // entries held beyond those at the start
+    pthread_mutex_t lock;
+    struct reader_totals shown; // under the lock
+};
+
+// ---------------------------------------------------------------- reader.c
+
+// reader_settle waits until nothing is under way, calling back what is asked
+// unless `drain`, and then takes the step.
+void reader_settle(struct reader *reader, bool drain, reader_step *step);
+
+// reader_returned counts one question or batch back; true when the reader is
+// settling: whoever asks does nothing more.
+bool reader_returned(struct reader *reader, unsigned *counter);
+
+// reader_end ends it for good, after settling.
+void reader_end(struct reader *reader, enum reader_status status,
+                const struct err *err);
+
+// reader_fail ends it because index or memory failed, and all others too.
+void reader_fail(struct reader *reader, const struct err *err);
+
+// reader_reload reads what the index holds of the log.
+bool reader_reload(struct reader *reader, struct err *err);
+
+// reader_show copies the totals for others to see.
+void reader_show(struct reader *reader);
+
+// ---------------------------------------------------------------- head.c
+
+// head_ask begins a round: asks for a head.
+void head_ask(struct reader *reader);
+
+// head_judge decides what to do with `head`.
+void head_judge(struct reader *reader);
+
+// head_accept gives a head to the index.
+bool head_accept(struct reader *reader, const struct head *head);
+
+// head_gaps plans what the pinned head leaves to read, and begins.
+void head_gaps(struct reader *reader);
+
+// head_next_gap begins the next gap, or finishes the round.
+void head_next_gap(struct reader *reader);
+
+// ---------------------------------------------------------------- read.c
+
+// read_begin reads the current gap from `frontier` on.
+void read_begin(struct reader *reader);
+
+// read_pump does whatever can be done now.
+void read_pump(struct reader *reader);
+
+// read_stop drops pieces and batches that are not at the writer.
+void read_stop(struct reader *reader);
+
+// read_open_batch begins a batch if one is free.
+bool read_open_batch(struct reader *reader, uint64_t end);
+
+// read_add understands one entry into the filling batch.
+bool read_add(struct reader *reader, const struct entry_bytes *bytes);
+
+// read_hand_on gives proven batches to the writer, in order.
+void read_hand_on(struct reader *reader);
+
+// read_chunk_end is where the chunk from `first` on ends.
+uint64_t read_chunk_end(const struct reader *reader, uint64_t first);
+
+// ---------------------------------------------------------------- fault.c
+
+// fault_wrong deals with the first batch that contradicts the head.
+void fault_wrong(struct reader *reader, struct batch *batch);
+
+// fault_halt stops the log with evidence.
+void fault_halt(struct reader *reader, enum index_halt halt,
+                struct evidence *evidence, const struct err *err);
+
+// fault_head, fault_fork, fault_final, fault_tiles: what a head did wrong.
+void fault_head(struct reader *reader);
+void fault_fork(struct reader *reader, const struct head *accepted,
+                const struct head *other, const struct merkle_frontier *left,
+                const struct merkle_proof *right);
+void fault_final(struct reader *reader);
+void fault_tiles(struct reader *reader, const struct err *err);
+
+// fault_range halts the log for all of [first, end).
+void fault_range(struct reader *reader, uint64_t first, uint64_t end);
+
+// fault_given_up ends the run for the log: partial, with evidence where the
+// log had signed for what is missing.
+void fault_given_up(struct reader *reader, const struct err *err,
+                    unsigned status, uint64_t first, uint64_t end);
+
+// ---------------------------------------------------------------- spool.c
+
+// spool_start reads from `first` to the head into the spool.
+void spool_start(struct reader *reader, uint64_t first);
+
+// spool_take keeps an entry; its leaf hash goes into the frontier.
+bool spool_take(struct reader *reader, const struct entry_bytes *bytes);
+
+// spool_finish compares the root at the head, and replays or halts.
+void spool_finish(struct reader *reader);
+
+// spool_pump goes on with the replay while batches are free.
+void spool_pump(struct reader *reader);
+
+// spool_drop forgets the spool.
+void spool_drop(struct reader *reader);

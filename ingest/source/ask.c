@@ -1,0 +1,462 @@
+// ask.c - see ask.h.
+//
+//   asker_ask -> queue -> pump: pace allows it -> fetch or file -> judge
+//     200, readable      done: ASK_ANSWERED
+//     no answer          queue again, not before the pause has passed
+//     optional and 4xx   done: ASK_REFUSED
+//     --retry has passed done: ASK_GIVEN_UP
+
+#include "ingest/source/ask.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+struct asker {
+    struct ring *ring;
+    struct fetch *fetch; // NULL: a folder
+    int directory_fd;
+    struct pace pace;
+    uint64_t retry_ms;
+    uint64_t progress_ms;      // since when --retry counts
+    struct ask *first, **last; // waiting
+    struct ask *flight;        // asked
+    struct ring_op timer;
+    struct ring_op post; // brings canceled questions back
+    bool pumping;
+    bool closing, fetch_gone;
+    bool close_next; // once `post` is back
+    uint64_t bytes_from_files;
+    fetch_closed *closed;
+    void *context;
+};
+
+static void pump(struct asker *asker);
+static void on_close(struct ring_op *op, int result);
+static void close_if_idle(struct asker *asker);
+
+bool asker_open(struct asker **out, struct ring *ring,
+                struct fetch_shared *shared,
+                const struct asker_options *options, struct err *err)
+{
+    struct asker *asker = calloc(1, sizeof *asker);
+    uint64_t now = ring_now_ms();
+
+    if (asker == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    asker->ring = ring;
+    asker->directory_fd = options->directory_fd;
+    asker->retry_ms = options->retry_ms;
+    asker->progress_ms = now;
+    asker->last = &asker->first;
+    pace_init(&asker->pace, options->rate, options->connections,
+              now ^ (uint64_t)(uintptr_t)asker, now);
+    if (options->url != NULL) {
+        struct fetch_options fetch = {
+            .url = options->url,
+            .bind = options->bind,
+            .connections_max = options->connections,
+        };
+
+        if (options->retry_ms > 0 &&
+            options->retry_ms < FETCH_IDLE_TIMEOUT_MS) {
+            fetch.idle_timeout_ms = options->retry_ms;
+        }
+        if (options->retry_ms > 0 &&
+            options->retry_ms < FETCH_CONNECT_TIMEOUT_MS) {
+            fetch.connect_timeout_ms = options->retry_ms;
+        }
+        if (!fetch_open(&asker->fetch, ring, shared, &fetch, err)) {
+            free(asker);
+            return false;
+        }
+    }
+    *out = asker;
+    return true;
+}
+
+void ask_cleanup(struct ask *ask)
+{
+    assert(!ask->under_way);
+    buffer_cleanup(&ask->body);
+    buffer_cleanup(&ask->file.body);
+    buffer_cleanup(&ask->request.body);
+}
+
+// ---------------------------------------------------------------- the queue
+
+static void push(struct asker *asker, struct ask *ask)
+{
+    ask->next = NULL;
+    *asker->last = ask;
+    asker->last = &ask->next;
+}
+
+// Takes the first question whose pause is over; `wait_ms` lowers to the
+// shortest pause of the others.
+static struct ask *pop_due(struct asker *asker, uint64_t now, uint64_t *wait_ms)
+{
+    for (struct ask **at = &asker->first; *at != NULL; at = &(*at)->next) {
+        struct ask *ask = *at;
+
+        if (ask->not_before_ms > now) {
+            uint64_t wait = ask->not_before_ms - now;
+
+            if (wait < *wait_ms) *wait_ms = wait;
+            continue;
+        }
+        *at = ask->next;
+        if (asker->last == &ask->next) asker->last = at;
+        return ask;
+    }
+    return NULL;
+}
+
+static void finish(struct ask *ask, enum ask_result result)
+{
+    ask->under_way = false;
+    ask->result = result;
+    ask->done(ask);
+}
+
+// ---------------------------------------------------------------- an answer
+
+// The time that --retry allows has passed without a chunk proven.
+static bool is_late(const struct asker *asker, uint64_t now)
+{
+    if (asker->retry_ms == UINT64_MAX) return false;
+    return asker->retry_ms == 0 || now >= asker->progress_ms + asker->retry_ms;
+}
+
+// What the log asked for in Retry-After does not count.
+static void allow_wait(struct asker *asker, const struct pace_answer *answer)
+{
+    uint64_t wait = answer->retry_after_ms;
+
+    if (!answer->has_retry_after) return;
+    if (wait > PACE_RETRY_AFTER_MAX_MS) wait = PACE_RETRY_AFTER_MAX_MS;
+    asker->progress_ms += wait;
+}
+
+// Takes a question out of those that are asked.
+static void land(struct asker *asker, struct ask *ask)
+{
+    struct ask **at = &asker->flight;
+
+    while (*at != ask) {
+        at = &(*at)->next;
+    }
+    *at = ask->next;
+}
+
+// The pause before a question is asked again that got no answer of use.
+static uint64_t pause_ms(const struct ask *ask)
+{
+    unsigned doublings = ask->num_tries < 8 ? ask->num_tries : 8;
+    uint64_t pause = (uint64_t)PACE_BACKOFF_FIRST_MS << doublings;
+
+    return pause < PACE_BACKOFF_MAX_MS ? pause : PACE_BACKOFF_MAX_MS;
+}
+
+// Asks again, or gives the question up when --retry has passed.
+static void ask_again(struct asker *asker, struct ask *ask, uint64_t at_ms,
+                      uint64_t now)
+{
+    if (is_late(asker, now)) {
+        (void)err_wrap(&ask->err, "%s", ask->path);
+        finish(ask, ASK_GIVEN_UP);
+        return;
+    }
+    ask->not_before_ms = at_ms;
+    push(asker, ask);
+}
+
+static void judge_status(struct asker *asker, struct ask *ask,
+                         const struct pace_answer *answer, uint64_t now)
+{
+    uint64_t retry_at = now;
+    enum pace_verdict verdict =
+        pace_ended(&asker->pace, answer, now, &retry_at);
+
+    if (answer->status >= 300 && answer->status < 400) {
+        (void)err_set(&ask->err, ERR_NETWORK,
+                      "%s: redirected to '%.200s', which is not followed",
+                      ask->path, ask->request.location);
+        finish(ask, ASK_GIVEN_UP);
+        return;
+    }
+    if (answer->status != 0) {
+        (void)err_set(&ask->err, ERR_NETWORK, "status %u", answer->status);
+    }
+    if (ask->optional && (verdict == PACE_REFUSED || asker->retry_ms == 0 ||
+                          ask->num_tries >= ASK_OPTIONAL_TRIES)) {
+        finish(ask, ASK_REFUSED);
+        return;
+    }
+    allow_wait(asker, answer);
+    if (ask->refused != NULL &&
+        (verdict == PACE_REFUSED || ask->request.fault == FETCH_TOO_LARGE)) {
+        ask->refused(ask);
+    }
+    if (verdict == PACE_REFUSED) retry_at = now + pause_ms(ask);
+    ask_again(asker, ask, retry_at, now);
+}
+
+static void judge(struct asker *asker, struct ask *ask,
+                  const struct pace_answer *answer)
+{
+    uint64_t now = ring_now_ms(), retry_at;
+    struct err why = {0};
+
+    land(asker, ask);
+    ask->status = answer->status;
+    if (ask->canceled || asker->closing) {
+        pace_canceled(&asker->pace);
+        finish(ask, ASK_CANCELED);
+        return;
+    }
+    if (answer->status != 200) {
+        judge_status(asker, ask, answer, now);
+        return;
+    }
+    (void)pace_ended(&asker->pace, answer, now, &retry_at);
+    if (ask->read == NULL || ask->read(ask, &why)) {
+        finish(ask, ASK_ANSWERED);
+        return;
+    }
+    ask->err = why;
+    ask->err.code = ERR_NETWORK;
+    if (ask->optional &&
+        (asker->retry_ms == 0 || ask->num_tries >= ASK_OPTIONAL_TRIES)) {
+        finish(ask, ASK_REFUSED);
+        return;
+    }
+    ask_again(asker, ask, now + pause_ms(ask), now);
+}
+
+static void on_fetched(struct fetch_request *request)
+{
+    struct ask *ask = request->context;
+    struct asker *asker = ask->asker;
+    struct pace_answer answer = {
+        .status = request->fault == FETCH_ANSWERED ? request->status : 0,
+        .has_retry_after = request->has_retry_after,
+        .retry_after_ms = request->retry_after_ms,
+    };
+
+    buffer_cleanup(&ask->body);
+    ask->body = request->body;
+    request->body = (struct buffer){0};
+    if (answer.status == 0) ask->err = request->err;
+    judge(asker, ask, &answer);
+    pump(asker);
+    close_if_idle(asker);
+}
+
+static void on_file(struct directory_file *file)
+{
+    struct ask *ask =
+        (struct ask *)(void *)((char *)file - offsetof(struct ask, file));
+    struct asker *asker = ask->asker;
+    struct pace_answer answer = {.status = file->status};
+
+    buffer_cleanup(&ask->body);
+    ask->body = file->body;
+    file->body = (struct buffer){0};
+    asker->bytes_from_files += ask->body.len;
+    if (answer.status == 0) ask->err = file->err;
+    judge(asker, ask, &answer);
+    pump(asker);
+    close_if_idle(asker);
+}
+
+// ---------------------------------------------------------------- asking
+
+static void start(struct asker *asker, struct ask *ask, uint64_t now)
+{
+    if (ask->prepare != NULL) ask->prepare(ask);
+    ask->num_tries++;
+    ask->next = asker->flight;
+    asker->flight = ask;
+    pace_started(&asker->pace, now);
+    if (asker->fetch == NULL) {
+        ask->file.body_max = ask->body_max;
+        ask->file.done = on_file;
+        directory_read(asker->ring, asker->directory_fd, ask->path, &ask->file);
+        return;
+    }
+    buffer_cleanup(&ask->request.body);
+    ask->request = (struct fetch_request){
+        .path = ask->path,
+        .body_max = ask->body_max,
+        .total_timeout_ms =
+            asker->retry_ms == 0 || asker->retry_ms > FETCH_TOTAL_TIMEOUT_MS
+                ? 0
+                : asker->retry_ms,
+        .fresh = ask->fresh,
+        .done = on_fetched,
+        .context = ask,
+    };
+    fetch_start(asker->fetch, &ask->request);
+}
+
+static void on_timer(struct ring_op *op, int result)
+{
+    struct asker *asker = RING_OWNER(op, struct asker, timer);
+
+    (void)result;
+    pump(asker);
+    close_if_idle(asker);
+}
+
+static void pump(struct asker *asker)
+{
+    uint64_t now = ring_now_ms(), wait_ms = UINT64_MAX, pace_wait_ms;
+    struct ask *ask;
+
+    if (asker->pumping || asker->closing) return;
+    asker->pumping = true;
+    while (asker->first != NULL) {
+        if (!pace_may_start(&asker->pace, now, &pace_wait_ms)) {
+            if (pace_wait_ms < wait_ms) wait_ms = pace_wait_ms;
+            break;
+        }
+        ask = pop_due(asker, now, &wait_ms);
+        if (ask == NULL) break;
+        start(asker, ask, now);
+    }
+    asker->pumping = false;
+    if (wait_ms == UINT64_MAX || asker->first == NULL) return;
+    // A timer that is set fires soon enough: pauses are looked at again then.
+    if (ring_busy(&asker->timer)) return;
+    if (wait_ms > 1000) wait_ms = 1000;
+    ring_timeout(asker->ring, &asker->timer, wait_ms, on_timer);
+}
+
+void asker_ask(struct asker *asker, struct ask *ask)
+{
+    assert(!ask->under_way);
+    ask->asker = asker;
+    ask->under_way = true;
+    ask->canceled = false;
+    ask->num_tries = 0;
+    ask->not_before_ms = 0;
+    ask->status = 0;
+    ask->err = (struct err){0};
+    push(asker, ask);
+    pump(asker);
+    if (asker->closing) asker_cancel(asker);
+}
+
+void asker_progressed(struct asker *asker)
+{
+    uint64_t now = ring_now_ms();
+
+    if (asker->progress_ms < now) asker->progress_ms = now;
+}
+
+void asker_drop_idle(struct asker *asker)
+{
+    if (asker->fetch != NULL) fetch_drop_idle(asker->fetch);
+}
+
+uint64_t asker_bytes_received(const struct asker *asker)
+{
+    if (asker->fetch == NULL) return asker->bytes_from_files;
+    return fetch_bytes_received(asker->fetch);
+}
+
+// ---------------------------------------------------------------- the end
+
+static void on_canceled(struct ring_op *op, int result)
+{
+    struct asker *asker = RING_OWNER(op, struct asker, post);
+    struct ask *ask = asker->first;
+
+    (void)result;
+    asker->first = NULL;
+    asker->last = &asker->first;
+    while (ask != NULL) {
+        struct ask *next = ask->next;
+
+        if (ask->canceled || asker->closing) {
+            finish(ask, ASK_CANCELED);
+        } else {
+            push(asker, ask);
+        }
+        ask = next;
+    }
+    if (asker->close_next) {
+        asker->close_next = false;
+        ring_post(asker->ring, &asker->post, 0, on_close);
+        return;
+    }
+    pump(asker);
+    close_if_idle(asker);
+}
+
+void asker_cancel(struct asker *asker)
+{
+    for (struct ask *ask = asker->first; ask != NULL; ask = ask->next) {
+        ask->canceled = true;
+    }
+    for (struct ask *ask = asker->flight; ask != NULL; ask = ask->next) {
+        ask->canceled = true;
+        if (asker->fetch != NULL) fetch_cancel(asker->fetch, &ask->request);
+    }
+    if (asker->first != NULL && !ring_busy(&asker->post)) {
+        ring_post(asker->ring, &asker->post, 0, on_canceled);
+    }
+}
+
+static void close_if_idle(struct asker *asker)
+{
+    fetch_closed *closed = asker->closed;
+    void *context = asker->context;
+
+    if (!asker->closing || !asker->fetch_gone || asker->flight != NULL ||
+        asker->first != NULL || ring_busy(&asker->timer) ||
+        ring_busy(&asker->post)) {
+        return;
+    }
+    free(asker);
+    if (closed != NULL) closed(context);
+}
+
+static void on_fetch_closed(void *context)
+{
+    struct asker *asker = context;
+
+    asker->fetch_gone = true;
+    close_if_idle(asker);
+}
+
+// Asked for from inside a `done` too: what follows happens in ring_run.
+static void on_close(struct ring_op *op, int result)
+{
+    struct asker *asker = RING_OWNER(op, struct asker, post);
+
+    if (asker->fetch != NULL) {
+        struct fetch *fetch = asker->fetch;
+
+        asker->fetch = NULL;
+        fetch_close(fetch, on_fetch_closed, asker);
+    } else {
+        asker->fetch_gone = true;
+    }
+    on_canceled(op, result);
+}
+
+void asker_close(struct asker *asker, fetch_closed *closed, void *context)
+{
+    asker->closing = true;
+    asker->closed = closed;
+    asker->context = context;
+    if (ring_busy(&asker->timer)) ring_cancel(asker->ring, &asker->timer);
+    if (ring_busy(&asker->post)) {
+        asker->close_next = true;
+    } else {
+        ring_post(asker->ring, &asker->post, 0, on_close);
+    }
+}

@@ -1,0 +1,103 @@
+// ask.h - questions to one log: paced, asked again, in the end given up.
+//
+//   ask->path: "/checkpoint"     ask->read: can it be read?
+//   asker_ask(asker, ask)        ask->done: answered, refused, given up
+//
+// An answer that cannot be read is none (CLI.md "sanct ingest"): it is asked
+// for again as a time-out is, with growing pauses, until the log has gone
+// --retry without progress.  A question that is `optional` (a proof, an
+// issuer) may be refused instead: by 4xx at once, by failures after a few.
+//
+// Lifetime  an ask belongs to the asker from asker_ask until `done`, which may
+//           ask it again.  The body stays until ask_cleanup or the next ask.
+// Order     `done` runs only inside ring_run().
+// Thread    the ring's.
+
+#pragma once
+
+#include "ingest/fetch/fetch.h"
+#include "ingest/fetch/pace.h"
+#include "ingest/source/directory.h"
+
+enum {
+    ASK_PATH_MAX = 640,
+    ASK_OPTIONAL_TRIES = 3,
+};
+
+enum ask_result {
+    ASK_ANSWERED,
+    ASK_REFUSED,  // optional, and there will be no answer
+    ASK_GIVEN_UP, // `err` says what was missing
+    ASK_CANCELED,
+};
+
+struct ask;
+struct asker; // opaque
+typedef void ask_prepare(struct ask *ask);
+typedef bool ask_read(struct ask *ask, struct err *err);
+typedef void ask_done(struct ask *ask);
+
+struct ask {
+    // Set by the caller; the rest {0}.
+    char path[ASK_PATH_MAX]; // with query; begins with "/"
+    size_t body_max;
+    bool optional;
+    bool fresh;           // over a connection of its own
+    ask_prepare *prepare; // writes `path` before each try; may be NULL
+    ask_read *read;       // false: not readable; may change the body
+    ask_prepare *refused; // 4xx or too large came: may ask for less next time
+    ask_done *done;
+    void *context;
+
+    // The result.
+    enum ask_result result;
+    unsigned status; // of the last try
+    struct buffer body;
+    struct err err;
+
+    // The asker's own.
+    struct asker *asker;
+    struct ask *next;
+    struct fetch_request request;
+    struct directory_file file;
+    uint64_t not_before_ms;
+    unsigned num_tries;
+    bool under_way, canceled;
+};
+
+struct asker_options {
+    const char *url;  // http, https; or
+    int directory_fd; // of a folder, when `url` is NULL
+    const char *bind;
+    unsigned connections;
+    double rate;
+    uint64_t retry_ms; // 0: one try; UINT64_MAX: never give up
+};
+
+// asker_open makes the asker of one log.
+MUST_USE bool asker_open(struct asker **out, struct ring *ring,
+                         struct fetch_shared *shared,
+                         const struct asker_options *options, struct err *err);
+
+// asker_close cancels all and frees itself when all is back, then calls
+// `closed`.
+void asker_close(struct asker *asker, fetch_closed *closed, void *context);
+
+// asker_ask takes a question.
+void asker_ask(struct asker *asker, struct ask *ask);
+
+// asker_cancel has every question come back as ASK_CANCELED, soon.
+void asker_cancel(struct asker *asker);
+
+// asker_progressed starts the time that --retry measures again.
+void asker_progressed(struct asker *asker);
+
+// asker_drop_idle closes connections that nobody uses: what is asked next
+// comes over new ones.
+void asker_drop_idle(struct asker *asker);
+
+// asker_bytes_received counts what came.
+uint64_t asker_bytes_received(const struct asker *asker);
+
+// ask_cleanup frees the body; not while it is under way.
+void ask_cleanup(struct ask *ask);

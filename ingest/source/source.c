@@ -1,0 +1,123 @@
+// source.c - see source.h.
+
+#include "ingest/source/source.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void source_init(struct source *source, enum log_api api)
+{
+    source->ops = api == LOG_API_STATIC ? &source_static : &source_rfc6962;
+    source->batch = SOURCE_BATCH_MAX;
+    source->batch_known = api == LOG_API_STATIC;
+    source->last_proof = &source->proofs;
+}
+
+void source_cleanup(struct source *source)
+{
+    tiles_free(source->tiles);
+    source->tiles = NULL;
+    ask_cleanup(&source->tile_ask);
+}
+
+bool source_pin(struct source *source, const struct head *head)
+{
+    tiles_free(source->tiles);
+    source->tiles = NULL;
+    source->pinned = true;
+    source->size = head->size;
+    source->root = head->root;
+    return source->ops != &source_static ||
+           tiles_new(&source->tiles, head->size, &head->root);
+}
+
+static void on_piece(struct ask *ask)
+{
+    struct piece *piece = ask->context;
+
+    piece->done(piece);
+}
+
+void source_ask_piece(struct source *source, struct piece *piece,
+                      uint64_t first, uint64_t end, bool fresh)
+{
+    assert(first < end);
+    piece->source = source;
+    piece->first = first;
+    piece->num_wanted = source->ops->piece_width(source, first, end);
+    piece->num_entries = 0;
+    piece->full_tile = false;
+    piece->is_ready = false;
+    piece->ask.body_max = SOURCE_BODY_MAX;
+    piece->ask.fresh = fresh;
+    piece->ask.prepare = source->ops->prepare_piece;
+    piece->ask.read = source->ops->read_piece;
+    piece->ask.refused = source->ops->refused_piece;
+    piece->ask.done = on_piece;
+    piece->ask.context = piece;
+    asker_ask(source->asker, &piece->ask);
+}
+
+bool source_entry(struct piece *piece, unsigned at, struct entry_bytes *out,
+                  struct bytes **certificates, struct arena *arena)
+{
+    return piece->source->ops->entry(piece, at, out, certificates, arena);
+}
+
+void piece_cleanup(struct piece *piece)
+{
+    ask_cleanup(&piece->ask);
+    buffer_cleanup(&piece->inflated);
+    arena_cleanup(&piece->arena);
+    free(piece->answers);
+    free(piece->entries);
+    piece->answers = NULL;
+    piece->entries = NULL;
+}
+
+void source_prove(struct source *source, struct proof *proof)
+{
+    assert(proof->position > 0 && proof->position < source->size);
+    proof->source = source;
+    proof->stage = 0;
+    proof->err = (struct err){0};
+    source->ops->prove(source, proof);
+}
+
+void source_cancel(struct source *source)
+{
+    source->ops->cancel(source);
+}
+
+static bool frontier_equal(const struct merkle_frontier *a,
+                           const struct merkle_frontier *b)
+{
+    return a->size == b->size &&
+           memcmp(a->nodes, b->nodes,
+                  (size_t)__builtin_popcountll(a->size) * SHA256_LEN) == 0;
+}
+
+bool proof_judge(struct proof *proof, const struct merkle_frontier *theirs,
+                 const struct merkle_proof *right)
+{
+    const struct source *source = proof->source;
+    struct sha256_hash root;
+
+    if (theirs->size != proof->position ||
+        !merkle_span_root(theirs, right, source->size, &root) ||
+        !sha256_equal(&root, &source->root)) {
+        return false;
+    }
+    proof->right = *right;
+    proof->theirs = *theirs;
+    proof->result = !proof->has_ours || frontier_equal(&proof->ours, theirs)
+                        ? PROOF_HOLDS
+                        : PROOF_CONTRADICTS;
+    return true;
+}
+
+void proof_end(struct proof *proof, enum proof_result result)
+{
+    proof->result = result;
+    proof->done(proof);
+}
