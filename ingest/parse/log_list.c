@@ -397,6 +397,7 @@ static bool is_url(const struct log_description *log, const char *name)
 static bool is_named(const struct log_description *log, const char *name,
                      bool in_full)
 {
+    if (name[0] == '\0') return false; // an origin may be empty, too
     if (!in_full) return has_word(log->name, name);
     return strcasecmp(log->name, name) == 0 ||
            strcasecmp(log->origin, name) == 0 || is_url(log, name) ||

@@ -799,12 +799,125 @@ static void a_forged_folder_is_told(void **state)
     assert_string_equal(
         sentence_after(incident, "\"log\": \"", "\"log\": \"\\\\q"),
         "incident.json: \"log\" cannot be read");
+    assert_string_equal(
+        sentence_after(incident, "\"heads\": [", "\"heads\": [7, "),
+        "incident.json: \"heads\" cannot be read");
+    assert_string_equal(sentence_after(incident, "\"key\": \"", "\"key\": \"="),
+                        "incident.json: \"key\" cannot be read");
+    assert_string_equal(
+        sentence_after(incident, "\"range\"", "\"right\": 7, \"range\""),
+        "incident.json: \"right\" cannot be read");
+    assert_string_equal(
+        sentence_after(incident, "\"range\"", "\"level\": 64, \"range\""),
+        "incident.json: \"level\" cannot be read");
+    assert_string_equal(sentence_after(incident, "\"range\"",
+                                       "\"final_tree_head\": {}, \"range\""),
+                        "incident.json: \"final_tree_head\" cannot be read");
     write_kept("incident.json", incident);
     check_all();
     assert_int_equal(seen.proven, 1);
     free((void *)incident.data);
     buffer_cleanup(&key);
     buffer_cleanup(&other);
+    buffer_cleanup(&served);
+}
+
+// An incident whose file is missing, a folder, or too large.
+static void an_unreadable_incident_is_told(void **state)
+{
+    struct evidence evidence = begin(EVIDENCE_MISSING);
+    struct buffer served = {0};
+    struct bytes incident;
+    char path[1024];
+
+    (void)state;
+    evidence.num_heads = 1;
+    evidence.heads[0] = make_head(signer, HEAD_STH, 0, 9, &served);
+    evidence.end = 9;
+    check_one(&evidence, true, "the head of 9 covers 0..9");
+    incident = read_kept("incident.json");
+    (void)snprintf(path, sizeof path, "%s/evidence/%s/incident.json", dir,
+                   seen.folder);
+    assert_int_equal(truncate(path, 17 * 1024 * 1024), 0);
+    check_all();
+    assert_int_equal(seen.readable, 0);
+    assert_string_equal(seen.sentence, "incident.json: too long");
+    assert_int_equal(unlink(path), 0);
+    check_all();
+    assert_string_equal(seen.sentence,
+                        "incident.json: No such file or directory");
+    assert_int_equal(mkdir(path, 0700), 0);
+    check_all();
+    assert_string_equal(seen.sentence, "incident.json: Is a directory");
+    assert_int_equal(seen.num, 1);
+    assert_int_equal(rmdir(path), 0);
+    write_kept("incident.json", incident);
+    check_all();
+    assert_int_equal(seen.proven, 1);
+    free((void *)incident.data);
+    buffer_cleanup(&served);
+}
+
+static void other_names_are_none_of_ours(void **state)
+{
+    static const char *const names[] = {
+        "notes",
+        "x-head",
+        "-head",
+        "0000000000000000000000000000000000000000000000000000000000000000-head",
+        "0000000000000000000000000000000000000000000000000000000000000000-t-"
+        "odd",
+        "g000000000000000000000000000000000000000000000000000000000000000-t-"
+        "head"};
+    struct err err = {0};
+    char path[1024];
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/evidence", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        (void)snprintf(path, sizeof path, "%s/evidence/%s", dir, names[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    check_all();
+    assert_int_equal(seen.num, 0);
+    (void)snprintf(path, sizeof path, "%s/evidence", dir);
+    remove_tree(path);
+    assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_false(evidence_check(dir, see, NULL, &err));
+    assert_int_equal(err.code, ERR_INDEX);
+    assert_non_null(strstr(err.text, "/evidence: Not a directory"));
+}
+
+static bool stop(void *context, const struct evidence_info *info,
+                 struct err *err)
+{
+    (void)info;
+    ++*(int *)context;
+    return err_set(err, ERR_INTERRUPTED, "enough");
+}
+
+static void a_visitor_ends_the_walk(void **state)
+{
+    struct evidence evidence = begin(EVIDENCE_MISSING);
+    struct buffer served = {0};
+    struct err err = {0};
+    int num = 0;
+
+    (void)state;
+    evidence.num_heads = 1;
+    evidence.heads[0] = make_head(signer, HEAD_STH, 0, 9, &served);
+    for (evidence.end = 1; evidence.end < 4; evidence.end++) {
+        write_evidence(&evidence);
+    }
+    assert_false(evidence_list(dir, stop, &num, &err));
+    assert_string_equal(err.text, "enough");
+    assert_int_equal(num, 1);
+    memset(&seen, 0, sizeof seen);
+    assert_true(evidence_list(dir, see, NULL, &err));
+    assert_int_equal(seen.num, 3);
+    assert_int_equal(seen.proven, 0); // a list proves nothing
+    assert_string_equal(seen.sentence, "");
     buffer_cleanup(&served);
 }
 
@@ -830,6 +943,9 @@ int main(void)
         TEST(a_disk_that_takes_no_more_leaves_nothing),
         TEST(damage_is_told_and_proves_nothing),
         TEST(a_forged_folder_is_told),
+        TEST(an_unreadable_incident_is_told),
+        TEST(other_names_are_none_of_ours),
+        TEST(a_visitor_ends_the_walk),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

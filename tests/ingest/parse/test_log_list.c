@@ -467,6 +467,10 @@ static void every_real_signature_holds(void **state)
 {
     static const char *const cases[] = {
         "loglist/all_logs_list-history/83.1",
+        "loglist/all_logs_list-history/83.7",
+        "loglist/all_logs_list-history/84.0",
+        "loglist/all_logs_list-history/84.11",
+        "loglist/all_logs_list-history/84.12",
         "loglist/all_logs_list-history/84.14",
         "loglist/chrome-log_list-85.92/log_list",
     };
@@ -707,6 +711,118 @@ static void refuses_what_is_no_list(void **state)
     }
 }
 
+static void a_list_may_be_long_but_not_endless(void **state)
+{
+    for (size_t num = LOG_LIST_LOGS_MAX; num <= LOG_LIST_LOGS_MAX + 1; num++) {
+        struct buffer json = {0};
+        struct log_list list;
+        struct err err = {0};
+
+        (void)state;
+        buffer_append_text(&json, "{\"operators\":[{\"logs\":[{}");
+        for (size_t i = 1; i < num; i++) {
+            buffer_append_text(&json, ",{}");
+        }
+        buffer_append_text(&json, "]}]}");
+        assert_int_equal(log_list_parse(&list, buffer_bytes(&json), &err),
+                         num == LOG_LIST_LOGS_MAX);
+        if (num == LOG_LIST_LOGS_MAX) {
+            assert_int_equal(list.num_logs, num);
+            assert_string_equal(list.logs[9].problem, "it has no key");
+        } else {
+            assert_string_equal(err.text,
+                                "log list: 4097 logs, over the limit of 4096");
+        }
+        log_list_cleanup(&list);
+        buffer_cleanup(&json);
+    }
+}
+
+static void names_are_taken_in_many_forms(void **state)
+{
+    static const char json[] = LIST(ENTRY(
+        "Google 'Argon2020' log", KEY_A, ID_A, "https://a.test/logs/argon2020/",
+        USABLE) "," ENTRY("Argon2020", KEY_B, ID_B, "gopher://b.test/",
+                          ",\"state\":{\"retired\":{}}"));
+    static const struct {
+        const char *name;
+        int selected; // -1: none
+        const char *error;
+    } cases[] = {
+        {"GOOGLE 'argon2020' LOG", 0, ""},
+        {"a.test/logs/argon2020", 0, ""},
+        {"https://a.test/logs/argon2020", 0, ""},
+        {"https://a.test/logs/argon2020/", 0, ""},
+        {ID_A, 0, ""},
+        {"b21e05cc8ba2cd8a204e8766f92bb98a2520676bdafa70e7b249532def8b905e", 0,
+         ""},
+        {"B21E05CC8BA2CD8A204E8766F92BB98A2520676BDAFA70E7B249532DEF8B905E", 0,
+         ""},
+        // A whole name goes before the word of another.
+        {"argon2020", -1,
+         "Argon2020 cannot be read: its URL is none of http or https"},
+        {"Google", 0, ""},
+        {"goog", -1, "the list has no log named \"goog\""},
+        {"", -1, "the list has no log named \"\""},
+        {"\x1b[2J", -1, "the list has no log named \"\\x1b[2J\""},
+    };
+    struct chosen chosen = {0};
+    struct err err = {0};
+
+    (void)state;
+    assert_true(log_list_parse(&chosen.list, bytes_from_text(json), &err));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct log_choice choice = {.names = &cases[i].name, .num_names = 1};
+
+        test_case = cases[i].name;
+        choose(&chosen, &choice, &err);
+        CHECK(strcmp(err.text, cases[i].error) == 0);
+        CHECK((chosen.num[LOG_SELECTED] == 1) == (cases[i].selected == 0));
+        if (cases[i].selected == 0) CHECK(chosen.verdicts[0] == LOG_SELECTED);
+    }
+    assert_false(log_list_verify(bytes_from_text(json), bytes_from_text("x"),
+                                 bytes_from_text("no key"), &err));
+    assert_string_equal(err.text, "log list key: key: neither DER nor PEM nor "
+                                  "base64 of a public key");
+    close_list(&chosen);
+}
+
+static void what_all_leaves_out_is_said_why(void **state)
+{
+    static const struct {
+        const char *state, *reason;
+    } cases[] = {
+        {"", "it has no state"},
+        {",\"state\":{\"pending\":{}}", "its state is pending"},
+        {",\"state\":{\"retired\":{}}", "its state is retired"},
+        {",\"state\":{\"rejected\":{}}", "its state is rejected"},
+        {",\"state\":{\"melted\":{}}", "its state is not a known one"},
+        {",\"state\":{\"usable\":{}}", NULL},
+        {",\"state\":{\"qualified\":{},\"version\":7}", NULL},
+        {",\"state\":{\"readonly\":{}}", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct log_choice choice = {.all = true};
+        struct chosen chosen = {0};
+        struct err err = {0};
+        char json[4096];
+
+        (void)snprintf(json, sizeof json,
+                       LIST(ENTRY("B", KEY_B, ID_B, "https://b.test/", "%s")),
+                       cases[i].state);
+        test_case = cases[i].state;
+        CHECK(log_list_parse(&chosen.list, bytes_from_text(json), &err));
+        choose(&chosen, &choice, &err);
+        CHECK((err.code == ERR_NONE) == (cases[i].reason == NULL));
+        CHECK(chosen.reasons[0] == NULL
+                  ? cases[i].reason == NULL
+                  : strcmp(chosen.reasons[0], cases[i].reason) == 0);
+        close_list(&chosen);
+    }
+}
+
 static void refuses_every_truncation(void **state)
 {
     static const char json[] =
@@ -767,6 +883,9 @@ int main(void)
         cmocka_unit_test(an_unreadable_entry_costs_only_itself),
         cmocka_unit_test(placeholders_and_test_logs_are_passed_over),
         cmocka_unit_test(refuses_what_is_no_list),
+        cmocka_unit_test(a_list_may_be_long_but_not_endless),
+        cmocka_unit_test(names_are_taken_in_many_forms),
+        cmocka_unit_test(what_all_leaves_out_is_said_why),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(knows_where_the_signature_lies),
     };
