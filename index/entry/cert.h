@@ -86,7 +86,8 @@ MUST_USE bool cert_find_extension(const struct cert *cert, struct bytes oid,
 // cert_log_form appends the log-form TBSCertificate: poison and SCT list
 // extensions cut out of the bytes as they stand, the lengths around them
 // rewritten, nothing else touched (CT-PROTOCOLS section 11).  False when the
-// TBSCertificate cannot be taken apart so far.
+// TBSCertificate cannot be taken apart so far.  To hash or compare it without
+// a copy: log_form.h.
 MUST_USE bool cert_log_form(struct buffer *out, const struct cert *cert);
 
 // cert_append_name_rfc4514 appends a Name as RFC 4514 text (last RDN first).

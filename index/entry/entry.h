@@ -52,14 +52,17 @@ MUST_USE bool entry_understand(struct entry *entry,
                                struct arena *arena);
 
 // entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
-// and rebuilds its MerkleTreeLeaf in the arena.
+// and rebuilds its MerkleTreeLeaf in the arena; `index` is left alone.  A chain
+// of no whole number of fingerprints sets extra_unreadable and is no error.
+// ERR_UNSUPPORTED: an entry type whose end cannot be told.
 MUST_USE bool entry_parse_tile_leaf(struct entry_bytes *out, struct bytes *tile,
                                     struct arena *arena, struct err *err);
 
 // entry_parse_extra reads the extra_data of a get-entries answer for a leaf of
 // this type (RFC 6962 section 4.6): the precertificate, the chain's
-// certificates and, in the arena, their fingerprints.  What cannot be read
-// sets extra_unreadable and is no error.  False: no memory.
+// certificates and, in the arena, their fingerprints; `index` and `leaf` are
+// left alone.  What cannot be read, and a chain of over ENTRY_CHAIN_MAX
+// certificates, sets extra_unreadable and is no error.  False: no memory.
 MUST_USE bool entry_parse_extra(struct entry_bytes *out, enum leaf_type type,
                                 struct bytes extra_data,
                                 struct bytes **certificates,

@@ -892,6 +892,53 @@ static void reads_tile_leaves(void **state)
     arena_cleanup(&arena);
 }
 
+// Memory ends at every byte in turn: said, and nothing lost.
+static void says_when_there_is_no_memory(void **state)
+{
+    static const char hex[] =
+        "0000000000000001 0000 000001 30 0000 0020"
+        "0000000000000000000000000000000000000000000000000000000000000000";
+    struct bytes data = from_hex(hex);
+    struct bytes extra = from_hex("000004 000001aa");
+    struct buffer extensions = {0}, tbs = {0};
+    struct made made = {0};
+    bool fails = false, works = false;
+
+    (void)state;
+    make_extensions(&extensions, "a.example", KEY_ID_1);
+    make_tbs(&tbs,
+             &(struct make_cert){.extensions = buffer_bytes(&extensions)});
+    make_certificate(&made.precert, &(struct make_cert){0});
+    make_leaf(&made.leaf, LEAF_PRECERT, buffer_bytes(&tbs), (struct bytes){0});
+    for (size_t max = 1; max < 400000; max += 1 + max / 4) {
+        struct entry_bytes bytes = {0},
+                           whole = {
+                               .leaf = buffer_bytes(&made.leaf),
+                               .precert = buffer_bytes(&made.precert),
+                           };
+        struct arena arena = {.max = max};
+        struct bytes tile = data, *certificates;
+        struct err err = {0};
+        bool reads, understands;
+
+        reads = entry_parse_tile_leaf(&bytes, &tile, &arena, &err);
+        assert_true(reads || err.code == ERR_MEMORY);
+        assert_int_equal(tile.len, reads ? 0 : data.len);
+        (void)!entry_parse_extra(&bytes, LEAF_X509, extra, &certificates,
+                                 &arena);
+        understands = entry_understand(&made.entry, &whole, &arena);
+        works |= reads && understands;
+        fails |= !understands;
+        arena_cleanup(&arena);
+    }
+    assert_true(fails && works);
+    made_cleanup(&made);
+    buffer_cleanup(&extensions);
+    buffer_cleanup(&tbs);
+    free((void *)data.data);
+    free((void *)extra.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -909,6 +956,7 @@ int main(void)
         cmocka_unit_test(reads_extra_data),
         cmocka_unit_test(bounds_the_chain),
         cmocka_unit_test(reads_tile_leaves),
+        cmocka_unit_test(says_when_there_is_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
