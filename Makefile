@@ -206,7 +206,7 @@ fuzz_flags = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=u
 
 $(BUILD)/fuzz/%.o: %.c | $(BUILD)/boringssl.ok
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(std) $(CPPFLAGS) -I. $(ssl_cppflags) $(warnings) $(fuzz_flags) -MMD -MP -c -o $@ $<
+	$(Q)$(FUZZ_CC) $(std) $(CPPFLAGS) -I. $(ssl_cppflags) $(filter-out -Wno-format-truncation,$(warnings)) $(fuzz_flags) -MMD -MP -c -o $@ $<
 
 fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/%.o,$(query_sources) $(ingest_sources) $(index_sources))
 $(BUILD)/fuzz/libsanct.a: $(fuzz_objects)
