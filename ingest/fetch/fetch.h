@@ -16,7 +16,8 @@
 //           they came and end in any.
 // Thread    the one of the ring; a fetch_shared serves all threads.
 // Limit     `connections_max` requests under way, any number waiting;
-//           `body_max` bytes of body.
+//           `body_max` bytes of body.  A log that sends less than 1 KiB within
+//           the idle timeout has stalled.
 
 #pragma once
 

@@ -272,7 +272,7 @@ static enum tls_progress broken(struct tls *tls, const char *what,
                                 struct err *err)
 {
     long verified = SSL_get_verify_result(tls->ssl);
-    uint32_t code = ERR_peek_error();
+    uint32_t code = ERR_peek_last_error();
     const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
 
     if (ERR_GET_LIB(code) == ERR_LIB_SSL &&

@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/evp.h>
@@ -127,7 +129,22 @@ const char *peer_ca_file(void)
     return ca.path;
 }
 
-static SSL_CTX *make_context(const struct peer_options *options)
+// Takes http/1.1 whatever else is offered.
+static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len,
+                       const uint8_t *in, unsigned in_len, void *context)
+{
+    static const uint8_t wanted[] = "\x08http/1.1";
+
+    (void)ssl;
+    (void)context;
+    return SSL_select_next_proto((uint8_t **)out, out_len, wanted,
+                                 sizeof wanted - 1, in,
+                                 in_len) == OPENSSL_NPN_NEGOTIATED
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_NOACK;
+}
+
+struct ssl_ctx_st *peer_context(const struct peer_options *options)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     EVP_PKEY *key = make_key();
@@ -147,6 +164,7 @@ static SSL_CTX *make_context(const struct peer_options *options)
         SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
         SSL_CTX_set_max_proto_version(ctx, TLS1_VERSION);
     }
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return ctx;
@@ -184,9 +202,10 @@ static void *listen_on(void *context)
     struct peer *peer = context;
 
     for (;;) {
-        int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
         struct peer_conn *conn;
 
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         pthread_mutex_lock(&peer->lock);
         if (fd < 0 || peer->closing || peer->num_conns == PEER_CONNS_MAX) {
             if (fd >= 0) (void)close(fd);
@@ -216,7 +235,7 @@ struct peer *peer_open(const struct peer_options *options)
 
     if (peer == NULL) die("memory");
     peer->options = *options;
-    if (options->names != NULL) peer->ctx = make_context(options);
+    if (options->names != NULL) peer->ctx = peer_context(options);
     pthread_mutex_init(&peer->lock, NULL);
     peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(peer->listener, (void *)&address, sizeof address) != 0 ||

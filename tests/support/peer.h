@@ -53,6 +53,10 @@ unsigned peer_num_conns(struct peer *peer);
 // program.
 const char *peer_ca_file(void);
 
+// peer_context makes the SSL_CTX of a server with such a certificate, for tests
+// that carry the bytes themselves; free it with SSL_CTX_free.
+struct ssl_ctx_st *peer_context(const struct peer_options *options);
+
 // peer_read_head reads a request's head into `head`; false at the end.
 bool peer_read_head(struct peer_conn *conn, struct buffer *head);
 
