@@ -492,9 +492,12 @@ static bool write_folder(int store, const struct evidence *evidence,
     ok = folder >= 0 && write_files(folder, evidence, incident) &&
          name_folder(store, tmp, evidence, log_id);
     if (!ok) {
+        int error = errno;
+
+        remove_folder(store, tmp); // first, so that its bytes count as free
+        errno = error;
         (void)disk_error(store, "writing an incident",
                          size_of(evidence, incident), err);
-        remove_folder(store, tmp);
     }
     if (folder >= 0) (void)close(folder);
     return ok;
