@@ -437,7 +437,7 @@ static bool choose_named(const struct log_list *list, const char *name,
                          struct err *err)
 {
     const struct log_description *log;
-    size_t position;
+    size_t position = 0;
 
     if (!find_named(list, name, &position, err)) return false;
     log = &list->logs[position];
