@@ -80,7 +80,8 @@ static void *make_thread(void *argument)
                 log->options.memory_max) {
             entries_keep(&log->entries, number, block);
         }
-        if (block->num == ENTRY_BLOCK) {
+        if (block->num == ENTRY_BLOCK &&
+            atomic_load(&log->memory) < log->options.memory_max) {
             buffer_reset(&body);
             (void)ctlog_full_tile(&view, number, &body);
         }
