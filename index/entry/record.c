@@ -181,10 +181,24 @@ static bool is_plain(const struct der *element, uint8_t tag)
                element->whole.data + element->whole.len;
 }
 
+static bool is_key_type_same(struct bytes a, struct bytes b)
+{
+    struct buffer of_a = {0}, of_b = {0};
+    bool same;
+
+    cert_append_key_type(&of_a, a);
+    cert_append_key_type(&of_b, b);
+    same = bytes_equal(buffer_bytes(&of_a), buffer_bytes(&of_b));
+    buffer_cleanup(&of_a);
+    buffer_cleanup(&of_b);
+    return same;
+}
+
 static void blank_key(uint8_t *copy, const struct cert *cert)
 {
-    struct bytes view = cert->spki;
+    struct bytes view = cert->spki, blanked;
     struct der spki, algorithm, key;
+    size_t offset;
 
     if (!der_read(&view, &spki) || !der_read(&spki.content, &algorithm) ||
         !der_read(&spki.content, &key) || !is_plain(&key, DER_BIT_STRING) ||
@@ -194,6 +208,12 @@ static void blank_key(uint8_t *copy, const struct cert *cert)
     blank(copy, cert->der,
           bytes_of(key.content.data + KEY_HEAD_LEN,
                    key.content.len - KEY_HEAD_LEN - KEY_TAIL_LEN));
+    // A key whose first bytes do not tell its size stays as it is.
+    offset = (size_t)(cert->spki.data - cert->der.data);
+    blanked = bytes_of(copy + offset, cert->spki.len);
+    if (!is_key_type_same(cert->spki, blanked)) {
+        memcpy(copy + offset, cert->spki.data, cert->spki.len);
+    }
 }
 
 // The signature, but for its unused-bits octet; a bare TBSCertificate has none.
