@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "index/base/text.h"
+#include "query/name_text.h"
 
 bool filter_asks_for_key(const struct filters *filters)
 {
@@ -167,14 +168,13 @@ static bool issuer_passes(const struct filters *filters,
                           const struct entry *entry, bool *passes,
                           struct err *err)
 {
-    struct buffer plain = {0}, shown = {0};
+    struct buffer shown = {0};
     bool ok;
 
     *passes = true;
     if (entry->cert.issuer.len == 0) return true;
-    cert_append_name_rfc4514(&plain, entry->cert.issuer);
-    text_append_escaped(&shown, buffer_bytes(&plain));
-    ok = buffer_ok(&plain) && buffer_ok(&shown);
+    name_text_append(&shown, entry->cert.issuer);
+    ok = buffer_ok(&shown);
     if (filters->issuers.num > 0 &&
         !any_matches(buffer_bytes(&shown), &filters->issuers)) {
         *passes = false;
@@ -182,7 +182,6 @@ static bool issuer_passes(const struct filters *filters,
     if (any_matches(buffer_bytes(&shown), &filters->not_issuers)) {
         *passes = false;
     }
-    buffer_cleanup(&plain);
     buffer_cleanup(&shown);
     return ok ||
            err_set(err, ERR_MEMORY, "issuer: no memory left for its name");

@@ -8,7 +8,6 @@
 #include "index/base/json.h"
 #include "index/base/text.h"
 #include "query/shape/native.h"
-#include "query/shape/pem.h"
 #include "query/shape/table.h"
 
 static uint64_t clock_us(void)
@@ -131,7 +130,7 @@ static bool take_certificate(struct report *report,
     if (ok && report->format == OUTPUT_DER) {
         buffer_append(&report->held, buffer_bytes(&der));
     } else if (ok) {
-        pem_append(&report->held, buffer_bytes(&der));
+        text_append_pem(&report->held, buffer_bytes(&der));
     }
     if (!buffer_ok(&der)) report->held.failed = true;
     buffer_cleanup(&der);

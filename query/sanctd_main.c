@@ -63,8 +63,8 @@ static bool parse_option(struct options *options, int option, struct err *err)
         return parse_threads(&options->server.threads, optarg, err);
     case 'l':
         if (log_parse_format(&options->log_format, optarg)) return true;
-        return err_set(err, ERR_USAGE,
-                       "--log-format %s: text, logfmt or json", optarg);
+        return err_set(err, ERR_USAGE, "--log-format %s: text, logfmt or json",
+                       optarg);
     case 'h':
         (void)fputs(usage, stdout);
         options->done = true;

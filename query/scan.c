@@ -23,7 +23,7 @@ void scan_cleanup(struct scan *scan)
 
 static bool malformed(struct err *err, const char *why)
 {
-    return err_set(err, ERR_MALFORMED, "the answer: %s", why);
+    return err_set(err, ERR_NETWORK, "the answer: %s", why);
 }
 
 // Keeps the last string at depth 1: before a `[` it is the member's name.

@@ -6,7 +6,7 @@
 // and newlines between answers are skipped.
 //
 // Lifetime  valid as {0} with its callbacks set; scan_cleanup() frees it.
-// Result    ERR_MALFORMED: that is no answer.
+// Result    ERR_NETWORK: that is no answer.
 // Limit     SCAN_PART_MAX bytes for one issuance or for what remains.
 
 #pragma once

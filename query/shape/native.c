@@ -4,6 +4,7 @@
 
 #include "index/base/json.h"
 #include "index/base/text.h"
+#include "query/name_text.h"
 
 enum { QUERY_SHOWN_MAX = 256 };
 
@@ -104,6 +105,17 @@ static void append_made(struct buffer *out,
     buffer_cleanup(&text);
 }
 
+static void append_name_text(struct buffer *out, struct bytes name)
+{
+    struct buffer text = {0};
+
+    name_text_append(&text, name);
+    if (!buffer_ok(&text) || !json_append_verbatim(out, buffer_bytes(&text))) {
+        out->failed = true;
+    }
+    buffer_cleanup(&text);
+}
+
 static void append_made_or_null(struct buffer *out,
                                 void (*make)(struct buffer *text,
                                              struct bytes from),
@@ -114,6 +126,12 @@ static void append_made_or_null(struct buffer *out,
     } else {
         append_made(out, make, from);
     }
+}
+
+// A question reads back as it was asked, unless it is no text at all.
+static void append_query(struct buffer *out, struct bytes query)
+{
+    if (!json_append_verbatim(out, query)) json_append_string(out, query);
 }
 
 // ------------------------------------------------------------- lists
@@ -291,7 +309,7 @@ static void append_issuer(struct buffer *out, const struct issuance *issuance)
     struct row row = {.out = out};
 
     buffer_append_text(out, "{\"name\":");
-    append_made(out, cert_append_name_rfc4514, name);
+    append_name_text(out, name);
     buffer_append_text(out, ",\"common_name\":");
     append_made(out, cert_append_common_name, name);
     buffer_append_text(out, ",\"key_sha256\":");
@@ -415,7 +433,7 @@ static void append_field(struct buffer *out, const struct issuance *issuance,
         append_issuer(out, issuance);
         break;
     case FIELD_SUBJECT:
-        append_made(out, cert_append_name_rfc4514, cert->subject);
+        append_name_text(out, cert->subject);
         break;
     case FIELD_COMMON_NAMES:
         append_names(out, cert, LIST_COMMON);
@@ -639,7 +657,7 @@ bool native_next(struct native *native, struct answer *answer,
     if (step == ANSWER_WORKING) return true;
     if (!native->begun) {
         buffer_append_text(out, "{\"query\":");
-        json_append_string(out, question->text);
+        append_query(out, question->text);
         buffer_append_text(out, ",\"issuances\":[");
         native->begun = true;
     }
@@ -660,7 +678,7 @@ bool native_next(struct native *native, struct answer *answer,
 void native_append_count(struct buffer *out, struct bytes query, uint64_t count)
 {
     buffer_append_text(out, "{\"query\":");
-    json_append_string(out, query);
+    append_query(out, query);
     buffer_append_text(out, ",\"count\":");
     append_uint(out, count);
     buffer_append_byte(out, '}');
@@ -693,7 +711,7 @@ void native_append_line_error(struct buffer *out, struct bytes line,
 {
     if (line.len > QUERY_SHOWN_MAX) line.len = QUERY_SHOWN_MAX;
     buffer_append_text(out, "{\"query\":");
-    json_append_string(out, line);
+    append_query(out, line);
     buffer_append_text(out, ",\"error\":");
     native_append_error(out, err);
     buffer_append_byte(out, '}');

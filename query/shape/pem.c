@@ -2,23 +2,7 @@
 
 #include "query/shape/pem.h"
 
-#include "index/base/text.h"
 #include "index/store/keys.h"
-
-enum { PEM_LINE_OCTETS = 48 }; // 64 characters (RFC 7468 section 2)
-
-void pem_append(struct buffer *out, struct bytes der)
-{
-    buffer_append_text(out, "-----BEGIN CERTIFICATE-----\n");
-    while (der.len > 0) {
-        size_t len = der.len < PEM_LINE_OCTETS ? der.len : PEM_LINE_OCTETS;
-
-        text_append_base64(out, bytes_of(der.data, len));
-        buffer_append_byte(out, '\n');
-        (void)bytes_skip(&der, len);
-    }
-    buffer_append_text(out, "-----END CERTIFICATE-----\n");
-}
 
 // Only bytes that have the hash are what was asked for.
 static bool read_bytes(struct snapshot *snapshot, uint64_t id,

@@ -1,11 +1,15 @@
-// pem.h - certificates as files: PEM (RFC 7468) and DER.
+// pem.h - a certificate's own bytes, by its hash.
 
 #pragma once
 
+#include "index/base/text.h"
 #include "index/index.h"
 
 // pem_append writes a certificate as PEM.
-void pem_append(struct buffer *out, struct bytes der);
+static inline void pem_append(struct buffer *out, struct bytes der)
+{
+    text_append_pem(out, der);
+}
 
 // What is held under a certificate's hash.
 enum pem_state {
