@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "index/base/text.h"
+#include "index/net/http_text.h"
 #include "ingest/fetch/conn.h"
 #include "ingest/fetch/resolve.h"
 #include "ingest/fetch/tls.h"
@@ -173,13 +174,16 @@ static bool uses_proxy(const struct fetch_shared *shared, const struct url *url)
 static void set_proxy_of_origin(struct conn_origin *origin,
                                 const struct url *proxy, const struct url *url)
 {
-    struct buffer login = {0};
+    struct buffer plain = {0}, login = {0};
 
     url_write_authority(origin->tunnel, sizeof origin->tunnel, url, true);
     if (proxy->login[0] == '\0') return;
-    text_append_base64(&login, bytes_from_text(proxy->login));
+    // In a URL name and password are percent-encoded (RFC 3986 section 3.2.1).
+    http_percent_decode_loosely(&plain, bytes_from_text(proxy->login), false);
+    text_append_base64(&login, buffer_bytes(&plain));
     (void)snprintf(origin->proxy_login, sizeof origin->proxy_login, "%.*s",
                    (int)login.len, login.data);
+    buffer_cleanup(&plain);
     buffer_cleanup(&login);
 }
 

@@ -1001,7 +1001,7 @@ static void goes_through_a_proxy(void **state)
 
         test_case = proxies[i].says;
         world.peer = peer_open(&peer);
-        (void)snprintf(proxy, sizeof proxy, "http://u:p@127.0.0.1:%u",
+        (void)snprintf(proxy, sizeof proxy, "http://%%75:p@127.0.0.1:%u",
                        peer_port(world.peer));
         shared.proxy = proxy;
         open_world_to(&world, "http://log.invalid", &shared, options);
