@@ -396,6 +396,7 @@ bool ctlog_tampered(const struct ctlog_view *view, uint64_t from, uint64_t to)
 
     if (view->honest) return false;
     if (view->altered && faults->on[FAULT_FORK] && from == 0) return true;
+    if (faults->on[FAULT_DROP] && to > faults->value[FAULT_DROP]) return true;
     for (size_t i = 0; i < COUNT_OF(touching); i++) {
         uint64_t at = faults->value[touching[i].fault];
 
@@ -416,6 +417,10 @@ static uint64_t served_as(const struct ctlog *log, uint64_t index)
 
     if (faults->on[FAULT_DUP] && index == faults->value[FAULT_DUP] + 1) {
         return index - 1;
+    }
+    if (faults->on[FAULT_DROP] && index >= faults->value[FAULT_DROP] &&
+        index + 1 < log->entries.size) {
+        return index + 1;
     }
     if (faults->on[FAULT_SWAP] && at + 1 < log->entries.size) {
         if (index == at) return at + 1;
@@ -495,6 +500,9 @@ static uint64_t head_time(const struct ctlog *log)
     uint64_t now = log->options.time_ms != 0 ? log->options.time_ms
                                              : (uint64_t)now_ms(CLOCK_REALTIME);
 
+    if (log->faults.on[FAULT_STH_TIME]) {
+        return log->faults.value[FAULT_STH_TIME];
+    }
     if (log->faults.on[FAULT_STALE]) now -= DAYS_2_MS;
     if (log->faults.on[FAULT_FUTURE]) now += DAYS_2_MS;
     return now;
@@ -580,7 +588,7 @@ static void retry_after(struct serve_answer *answer, uint64_t number)
 static bool refuse_by_turn(const struct faults *faults, uint64_t number,
                            struct serve_answer *answer)
 {
-    answer->drop = is_every(faults, FAULT_DROP_EVERY, number);
+    answer->drop = is_every(faults, FAULT_DROP_CONNECTION_EVERY, number);
     if (answer->drop) return true;
     if (is_every(faults, FAULT_HTTP_429_EVERY, number)) {
         ctlog_refuse(answer, 429, "too many requests");
@@ -702,6 +710,8 @@ void ctlog_answer(void *context, const char *method, const char *target,
         dispatch(log, target, answer);
         answer->truncate = is_every(faults, FAULT_TRUNCATE_EVERY, number);
         answer->stall = is_every(faults, FAULT_STALL_EVERY, number);
+        answer->trail = is_every(faults, FAULT_TRAIL_EVERY, number);
+        answer->trickle = is_every(faults, FAULT_TRICKLE_EVERY, number);
         answer->chunked = faults->on[FAULT_CHUNKED];
     }
     (void)pthread_rwlock_unlock(&log->lock);

@@ -79,6 +79,9 @@ static void get_sth(const struct ctlog_view *view, struct buffer *out)
     struct ctlog_head head;
 
     ctlog_tree_head(view, TESTLOG_RFC6962, &head);
+    if (view->log->faults.on[FAULT_STH_SIZE]) {
+        head.size = view->log->faults.value[FAULT_STH_SIZE];
+    }
     buffer_printf(out, "{\"tree_size\":%s%llu%s,\"timestamp\":%llu,", quote,
                   (unsigned long long)head.size, quote,
                   (unsigned long long)head.timestamp_ms);
@@ -185,6 +188,10 @@ static void get_entries(const struct ctlog_view *view, const char *query,
     }
     if (faults->on[FAULT_ZERO]) num = 0;
     if (faults->on[FAULT_MORE] && start + num < view->tree->size) num++;
+    if (faults->on[FAULT_WRONG_RANGE] &&
+        start + batch + num <= view->tree->size) {
+        start += batch;
+    }
     buffer_append_text(&answer->body, "{\"entries\":[");
     for (uint64_t i = 0; i < num; i++) {
         buffer_append_text(&answer->body, i == 0 ? "{" : "},{");

@@ -11,6 +11,7 @@ enum {
     GZIP_LEVEL = 1, // as fast as it can be: the server shares the machine
     LEVELS_MAX = 6,
     NOTE_LINES = 5,
+    BOMB_LEN = 256 << 20,
 };
 
 void ctlog_gzip(struct bytes bytes, struct buffer *out)
@@ -57,19 +58,44 @@ void ctlog_data_tile(const struct ctlog_view *view, uint64_t from, uint64_t num,
     ctlog_reader_cleanup(&reader);
 }
 
+// append_bomb appends 256 MiB of zeros, gzipped.
+static void append_bomb(struct buffer *out)
+{
+    uint8_t *zeros = calloc(1, BOMB_LEN);
+
+    if (zeros == NULL) abort();
+    ctlog_gzip(bytes_of(zeros, BOMB_LEN), out);
+    free(zeros);
+}
+
 static void append_packed(const struct ctlog_view *view, uint64_t from,
                           uint64_t num, struct buffer *out)
 {
+    const struct faults *faults = &view->log->faults;
     struct buffer plain = {0};
 
+    if (faults->on[FAULT_GZIP_BOMB]) {
+        append_bomb(out);
+        return;
+    }
     ctlog_data_tile(view, from, num, &plain);
     if (!buffer_ok(&plain)) abort();
-    if (view->log->faults.on[FAULT_NO_GZIP]) {
+    if (faults->on[FAULT_NO_GZIP]) {
         buffer_append(out, buffer_bytes(&plain));
     } else {
         ctlog_gzip(buffer_bytes(&plain), out);
+        // The trailer: CRC32 and length, four bytes each (RFC 1952).
+        if (faults->on[FAULT_GZIP_CRC]) out->data[out->len - 8] ^= 1;
+        if (faults->on[FAULT_GZIP_CUT]) out->len -= 9;
     }
     buffer_cleanup(&plain);
+}
+
+// packed_otherwise tells whether a fault is in how data tiles are packed.
+static bool packed_otherwise(const struct faults *faults)
+{
+    return faults->on[FAULT_NO_GZIP] || faults->on[FAULT_GZIP_CUT] ||
+           faults->on[FAULT_GZIP_CRC] || faults->on[FAULT_GZIP_BOMB];
 }
 
 struct bytes ctlog_full_tile(const struct ctlog_view *view, uint64_t tile,
@@ -80,7 +106,7 @@ struct bytes ctlog_full_tile(const struct ctlog_view *view, uint64_t tile,
     struct ctlog_body *none = NULL;
 
     if (ctlog_tampered(view, tile * 256, tile * 256 + 256) ||
-        log->faults.on[FAULT_NO_GZIP]) {
+        packed_otherwise(&log->faults)) {
         append_packed(view, tile * 256, 256, out);
         return (struct bytes){0};
     }

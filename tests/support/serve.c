@@ -211,39 +211,67 @@ static const char *reason(int status)
                            : "Internal Server Error";
 }
 
+// trickle sends the body a byte every 10 ms, as long as it is taken.
+static bool trickle(struct connection *connection,
+                    const struct serve_answer *answer)
+{
+    size_t num = answer->body.len + answer->shared.len;
+
+    for (size_t i = 0; i < num; i++) {
+        uint8_t byte = i < answer->body.len
+                           ? answer->body.data[i]
+                           : answer->shared.data[i - answer->body.len];
+        struct iovec piece = {&byte, 1};
+
+        (void)poll(NULL, 0, 10);
+        if (!connection_write(connection, &piece, 1)) return false;
+    }
+    return true;
+}
+
+static void put_head(struct buffer *head, const struct serve_answer *answer,
+                     bool keep)
+{
+    buffer_printf(head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n",
+                  answer->status, reason(answer->status), answer->type);
+    if (answer->chunked) {
+        buffer_append_text(head, "Transfer-Encoding: chunked\r\n");
+    } else {
+        buffer_printf(head, "Content-Length: %zu\r\n",
+                      answer->body.len + answer->shared.len);
+    }
+    if (!keep) buffer_append_text(head, "Connection: close\r\n");
+    buffer_append(head, buffer_bytes(&answer->headers));
+    buffer_append_text(head, "\r\n");
+}
+
 static bool send_answer(struct connection *connection,
                         struct serve_answer *answer, bool head_only, bool keep)
 {
+    static char garbage[] = "HTTP/1.1 200 OK\r\n\r\nmore than was announced";
+    bool half = answer->truncate || answer->stall;
     struct buffer head = {0};
-    struct iovec pieces[3];
+    struct iovec pieces[4];
     bool ok;
-    size_t len;
 
     if (answer->drop) return false;
     if (answer->chunked) chunk(answer);
-    len = answer->body.len + answer->shared.len;
-    buffer_printf(&head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n",
-                  answer->status, reason(answer->status), answer->type);
-    if (answer->chunked) {
-        buffer_append_text(&head, "Transfer-Encoding: chunked\r\n");
-    } else {
-        buffer_printf(&head, "Content-Length: %zu\r\n", len);
-    }
-    if (!keep) buffer_append_text(&head, "Connection: close\r\n");
-    buffer_append(&head, buffer_bytes(&answer->headers));
-    buffer_append_text(&head, "\r\n");
+    put_head(&head, answer, keep);
     pieces[0] = (struct iovec){head.data, head.len};
     pieces[1] = (struct iovec){answer->body.data, answer->body.len};
     pieces[2] = (struct iovec){(void *)(uintptr_t)answer->shared.data,
                                answer->shared.len};
-    if (answer->truncate || answer->stall) {
+    pieces[3] = (struct iovec){garbage, answer->trail ? sizeof garbage : 0};
+    if (half) {
         pieces[1].iov_len /= 2;
         pieces[2].iov_len /= 2;
     }
-    ok = connection_write(connection, pieces, head_only ? 1 : 3);
+    ok = connection_write(connection, pieces,
+                          head_only || answer->trickle ? 1 : 4);
+    if (ok && answer->trickle && !head_only) ok = trickle(connection, answer);
     if (ok && answer->stall) wait_for_end(connection);
     buffer_cleanup(&head);
-    return ok && keep && !answer->truncate && !answer->stall;
+    return ok && keep && !half;
 }
 
 // header_is looks for a header line with a value, both without case.

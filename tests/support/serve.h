@@ -22,6 +22,8 @@ struct serve_answer {
     struct bytes shared; // outlives the server
     bool drop;           // no answer: the connection is closed
     bool truncate;       // half of the body, then the connection is closed
+    bool trail;          // more bytes than were announced
+    bool trickle;        // the body comes a byte at a time
     bool stall;          // half of the body, then nothing more
     bool chunked;
 };

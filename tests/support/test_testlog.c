@@ -1175,6 +1175,11 @@ static const struct {
     {"swap=5", false, false, true, true},
     {"swap=4", false, false, true, true},
     {"dup=4", false, false, true, true},
+    {"drop=5", false, false, true, true},
+    {"drop=6", true, true, true, true},
+    {"wrong-range", false, false, true, true},
+    {"sth-size=5", true, true, true, false},
+    {"sth-time=0", true, true, true, true},
     {"fork", true, true, false, true},
     {"fork=1", true, true, true, true},
     {"sth-badsig", true, true, true, false},
@@ -1185,8 +1190,8 @@ static const struct {
 
 static void faults_do_what_they_say(void **state)
 {
-    struct testlog *log =
-        start(&(struct testlog_options){.entries = 100, .seed = 1});
+    struct testlog *log = start(
+        &(struct testlog_options){.entries = 100, .seed = 1, .batch = 13});
     struct sha256_hash honest = testlog_root(log, 100);
 
     (void)state;
@@ -1301,14 +1306,17 @@ static const struct {
     {"", "/static/tile/0/000.p/100", 0, 3200},
     {"tile-short", "/static/tile/0/000.p/100", 0, 3168},
     {"truncate-body-every=1", "/static/tile/0/000.p/100", 0, 1600},
+    {"trail-every=1", "/static/tile/0/000.p/100", 0, 3200 + 43},
+    {"trickle-every=1", "/static/tile/0/000.p/1", 0, 32},
 };
 
 static void faults_change_amounts(void **state)
 {
     struct testlog *log =
-        start(&(struct testlog_options){.entries = 100, .seed = 1});
+        start(&(struct testlog_options){.entries = 100, .seed = 1, .size = 1});
 
     (void)state;
+    testlog_set_size(log, 100);
     for (size_t i = 0; i < COUNT_OF(amounts); i++) {
         struct reply reply;
 
@@ -1355,6 +1363,46 @@ static void a_hash_tile_lies_alone(void **state)
     leaves[0] = naive_root(leaves, 100);
     assert_true(sha256_equal(&head.root, &leaves[0]));
     free(leaves);
+    testlog_stop(log);
+}
+
+static const struct {
+    const char *faults;
+    enum libdeflate_result result;
+    bool gzip;
+} packings[] = {
+    {"", LIBDEFLATE_SUCCESS, true},
+    {"gzip-cut", LIBDEFLATE_BAD_DATA, true},
+    {"gzip-crc", LIBDEFLATE_BAD_DATA, true},
+    {"gzip-bomb", LIBDEFLATE_INSUFFICIENT_SPACE, true},
+    {"no-gzip", LIBDEFLATE_BAD_DATA, false},
+};
+
+static void tiles_are_packed_as_asked(void **state)
+{
+    struct testlog *log =
+        start(&(struct testlog_options){.entries = 256, .seed = 1});
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    uint8_t *plain = malloc(4 << 20);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(packings); i++) {
+        struct reply reply;
+        size_t len;
+
+        test_case = packings[i].faults;
+        set_faults(log, packings[i].faults);
+        reply = fetch(log, "/static/tile/data/000");
+        CHECK(reply.status == 200);
+        CHECK(libdeflate_gzip_decompress(d, reply.body.data, reply.body.len,
+                                         plain, 4 << 20,
+                                         &len) == packings[i].result);
+        CHECK((strstr((char *)reply.head.data, "gzip") != NULL) ==
+              packings[i].gzip);
+        reply_cleanup(&reply);
+    }
+    libdeflate_free_decompressor(d);
+    free(plain);
     testlog_stop(log);
 }
 
@@ -1693,6 +1741,7 @@ int main(void)
         cmocka_unit_test(can_be_changed_while_it_runs),
         cmocka_unit_test(grows_by_itself),
         cmocka_unit_test(both_protocols_can_be_one_log),
+        cmocka_unit_test(tiles_are_packed_as_asked),
         cmocka_unit_test(proofs_lie_on_demand),
         cmocka_unit_test(unknown_faults_are_refused),
         cmocka_unit_test(real_entries_have_their_roots),
