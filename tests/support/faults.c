@@ -6,7 +6,13 @@
 
 #include "index/base/text.h"
 
-enum takes { TAKES_NOTHING, TAKES_NUMBER, TAKES_BIT, MAY_TAKE_NUMBER };
+enum takes {
+    TAKES_NOTHING,
+    TAKES_NUMBER,
+    TAKES_INDEX,
+    TAKES_BIT,
+    MAY_TAKE_NUMBER,
+};
 
 static const struct {
     const char *name;
@@ -17,17 +23,17 @@ static const struct {
                           "bit BIT of leaf K is flipped as served"},
     [FAULT_FLIP_EXTRA] = {"flip-extra", TAKES_BIT,
                           "bit BIT of what the tree does not cover in entry K"},
-    [FAULT_FLIP_HASH] = {"flip-hash", TAKES_NUMBER,
+    [FAULT_FLIP_HASH] = {"flip-hash", TAKES_INDEX,
                          "the tree that is signed has leaf hash K wrong"},
-    [FAULT_FLIP_TILE] = {"flip-tile", TAKES_NUMBER,
+    [FAULT_FLIP_TILE] = {"flip-tile", TAKES_INDEX,
                          "leaf hash K is wrong in the hash tile only"},
-    [FAULT_UNKNOWN_TYPE] = {"unknown-type", TAKES_NUMBER,
+    [FAULT_UNKNOWN_TYPE] = {"unknown-type", TAKES_INDEX,
                             "entry K is of type 9, in the tree too"},
-    [FAULT_LEAF_INDEX] = {"leaf-index", TAKES_NUMBER,
+    [FAULT_LEAF_INDEX] = {"leaf-index", TAKES_INDEX,
                           "entry K has another leaf_index, in the tree too"},
-    [FAULT_SWAP] = {"swap", TAKES_NUMBER, "entries K and K+1 are exchanged"},
-    [FAULT_DUP] = {"dup", TAKES_NUMBER, "entry K stands for K+1 too"},
-    [FAULT_DROP] = {"drop", TAKES_NUMBER, "entry K is left out"},
+    [FAULT_SWAP] = {"swap", TAKES_INDEX, "entries K and K+1 are exchanged"},
+    [FAULT_DUP] = {"dup", TAKES_INDEX, "entry K stands for K+1 too"},
+    [FAULT_DROP] = {"drop", TAKES_INDEX, "entry K is left out"},
     [FAULT_FORK] = {"fork", MAY_TAKE_NUMBER,
                     "after N honest heads (0), another history: entry 0 "
                     "differs"},
@@ -160,7 +166,7 @@ bool faults_parse(struct faults *faults, const char *text, struct err *err)
 
 void faults_help(struct buffer *out)
 {
-    static const char *const values[] = {"", "=N", "=K:BIT", "[=N]"};
+    static const char *const values[] = {"", "=N", "=K", "=K:BIT", "[=N]"};
 
     for (unsigned i = 0; i < NUM_FAULTS; i++) {
         char name[64];

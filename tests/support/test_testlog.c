@@ -1049,6 +1049,39 @@ static void check_fina(struct incident *incident, X509 *certificate,
     }
 }
 
+// count_special looks at one entry of the replay.
+static void count_special(struct incident *incident,
+                          const struct testlog_entry *entry,
+                          const struct testlog_truth *truth, X509 *genuine)
+{
+    X509 *certificate = certificate_of(entry), *issuer = issuer_of(entry);
+    bool is_genuine;
+    char text[256];
+
+    // Each verifies under the key of its own issuer.
+    assert_true(signed_by(certificate, issuer));
+    assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(certificate),
+                                   X509_get_subject_name(issuer)),
+                     0);
+    is_genuine = signed_by(certificate, genuine);
+    text_of(X509_get_issuer_name(certificate), NID_commonName, text);
+    if (strncmp(text, "Fina RDC ", 9) == 0) {
+        assert_false(is_genuine);
+        incident->rdc2015 += strcmp(text, "Fina RDC 2015") == 0;
+        incident->rdc2020 += strcmp(text, "Fina RDC 2020") == 0;
+        check_fina(incident, certificate, truth);
+    } else { // the genuine issuer's name, whoever signed
+        assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(certificate),
+                                       X509_get_subject_name(genuine)),
+                         0);
+        incident->genuine += is_genuine;
+        incident->rogue += !is_genuine;
+        incident->genuine_addresses_8 += truth->num_addresses == 8;
+    }
+    X509_free(certificate);
+    X509_free(issuer);
+}
+
 static void the_incident_is_replayed(void **state)
 {
     struct testlog *log = open_log(
@@ -1059,7 +1092,7 @@ static void the_incident_is_replayed(void **state)
     struct testlog_truth truth;
     struct bytes pem = {0};
     struct err err = {0};
-    char dir[] = "/tmp/testlog-XXXXXX", path[64], text[256];
+    char dir[] = "/tmp/testlog-XXXXXX", path[64];
     X509 *genuine;
     BIO *bio;
 
@@ -1072,39 +1105,11 @@ static void the_incident_is_replayed(void **state)
     genuine = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     assert_non_null(genuine);
     for (uint64_t i = 0; i < 400; i++) {
-        X509 *certificate, *issuer;
-        bool is_genuine;
-
         assert_true(testlog_entry(log, i, &entry, &memory));
         assert_true(testlog_truth(log, i, &truth));
-        if (!truth.special) {
-            testlog_truth_cleanup(&truth);
-            continue;
+        if (truth.special) {
+            count_special(&incident, &entry, &truth, genuine);
         }
-        certificate = certificate_of(&entry);
-        issuer = issuer_of(&entry);
-        // Each verifies under the key of its own issuer.
-        assert_true(signed_by(certificate, issuer));
-        assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(certificate),
-                                       X509_get_subject_name(issuer)),
-                         0);
-        is_genuine = signed_by(certificate, genuine);
-        text_of(X509_get_issuer_name(certificate), NID_commonName, text);
-        if (strncmp(text, "Fina RDC ", 9) == 0) {
-            assert_false(is_genuine);
-            incident.rdc2015 += strcmp(text, "Fina RDC 2015") == 0;
-            incident.rdc2020 += strcmp(text, "Fina RDC 2020") == 0;
-            check_fina(&incident, certificate, &truth);
-        } else { // the genuine issuer's name, whoever signed
-            assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(certificate),
-                                           X509_get_subject_name(genuine)),
-                             0);
-            incident.genuine += is_genuine;
-            incident.rogue += !is_genuine;
-            incident.genuine_addresses_8 += truth.num_addresses == 8;
-        }
-        X509_free(certificate);
-        X509_free(issuer);
         testlog_truth_cleanup(&truth);
     }
     for (unsigned i = 0; i < 12; i++) {
@@ -1208,23 +1213,32 @@ static void faults_do_what_they_say(void **state)
         CHECK(sha256_equal(&head.root, &honest) == lies[i].root);
         CHECK(head.verifies == lies[i].verifies);
     }
-    set_faults(log, "fork=1");
-    {
-        struct head one = fetch_sth(log), two = fetch_sth(log);
+    testlog_stop(log);
+}
 
-        assert_true(sha256_equal(&one.root, &honest));
-        assert_false(sha256_equal(&two.root, &honest));
-        set_faults(log, "fork-same-size");
-        one = fetch_sth(log);
-        two = fetch_sth(log);
-        assert_true(sha256_equal(&one.root, &honest));
-        assert_false(sha256_equal(&two.root, &honest));
-        assert_int_equal(one.size, two.size);
-        assert_true(two.verifies);
-        set_faults(log, "sth-shrink=30");
-        assert_int_equal(fetch_sth(log).size, 100);
-        assert_int_equal(fetch_sth(log).size, 70);
-    }
+static void heads_change_in_time(void **state)
+{
+    struct testlog *log =
+        start(&(struct testlog_options){.entries = 100, .seed = 1});
+    struct sha256_hash honest = testlog_root(log, 100);
+    struct head one, two;
+
+    (void)state;
+    set_faults(log, "fork=1");
+    one = fetch_sth(log);
+    two = fetch_sth(log);
+    assert_true(sha256_equal(&one.root, &honest));
+    assert_false(sha256_equal(&two.root, &honest));
+    set_faults(log, "fork-same-size");
+    one = fetch_sth(log);
+    two = fetch_sth(log);
+    assert_true(sha256_equal(&one.root, &honest));
+    assert_false(sha256_equal(&two.root, &honest));
+    assert_int_equal(one.size, two.size);
+    assert_true(two.verifies);
+    set_faults(log, "sth-shrink=30");
+    assert_int_equal(fetch_sth(log).size, 100);
+    assert_int_equal(fetch_sth(log).size, 70);
     testlog_stop(log);
 }
 
@@ -1733,6 +1747,7 @@ int main(void)
         cmocka_unit_test(certificates_are_what_was_planted),
         cmocka_unit_test(the_incident_is_replayed),
         cmocka_unit_test(faults_do_what_they_say),
+        cmocka_unit_test(heads_change_in_time),
         cmocka_unit_test(faults_of_answers_come_by_turn),
         cmocka_unit_test(faults_change_amounts),
         cmocka_unit_test(a_hash_tile_lies_alone),
