@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libdeflate.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "ingest/choice.h"
 #include "ingest/download.h"
 #include "ingest/options.h"
+#include "ingest/parse/inflate.h"
 #include "ingest/pipeline.h"
 #include "ingest/progress.h"
 #include "ingest/summary.h"
@@ -355,7 +355,7 @@ static int print_version(const struct options *options)
     struct ring *ring;
     struct err err;
 
-    version_print("sanct-ingest", "libdeflate " LIBDEFLATE_VERSION_STRING);
+    version_print("sanct-ingest", inflate_version());
     if (!options->verbose) return 0;
     if (!ring_open(&ring, RING_DEPTH_MIN, &err)) {
         (void)printf("ring: %s\n", err.text);

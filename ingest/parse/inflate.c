@@ -96,3 +96,8 @@ bool inflate_gzip(struct inflater *inflater, struct buffer *out,
     } while (gzip.len > 0);
     return true;
 }
+
+const char *inflate_version(void)
+{
+    return "libdeflate " LIBDEFLATE_VERSION_STRING;
+}

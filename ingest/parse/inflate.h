@@ -28,3 +28,6 @@ static inline bool inflate_is_gzip(struct bytes body)
 // inflate_gzip replaces what is in `out` by the inflated bytes.
 MUST_USE bool inflate_gzip(struct inflater *inflater, struct buffer *out,
                            struct bytes gzip, size_t len_max, struct err *err);
+
+// inflate_version names the library: "libdeflate 1.14".
+const char *inflate_version(void);

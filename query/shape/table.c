@@ -125,28 +125,54 @@ static void add_name(struct names *names, struct bytes name)
     }
 }
 
-static void add_names(struct names *names, const struct json *list)
+static struct bytes name_at(const struct json *list, size_t i)
 {
-    for (size_t i = 0; i < json_size(list); i++) {
-        const struct json *item = json_at(list, i);
-        const struct json *name =
-            json_is_object(item) ? json_member(item, "name") : item;
+    const struct json *item = json_at(list, i);
 
-        add_name(names, text_of(name));
+    return text_of(json_is_object(item) ? json_member(item, "name") : item);
+}
+
+static bool list_has(const struct json *list, size_t num, struct bytes name)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (bytes_equal(name_at(list, i), name)) return true;
+    }
+    return false;
+}
+
+// The names of `list` that are not among those that matched.  A certificate
+// may have 100,000: beyond the first LOOK_MAX they are only counted.
+static void add_names(struct names *names, const struct json *list,
+                      const struct json *matched)
+{
+    enum { LOOK_MAX = 64 };
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (list != matched && i < LOOK_MAX &&
+            list_has(matched,
+                     json_size(matched) < LOOK_MAX ? json_size(matched)
+                                                   : LOOK_MAX,
+                     name_at(list, i))) {
+            continue;
+        }
+        add_name(names, name_at(list, i));
     }
 }
 
-// The names that matched; asked by a hash, those that the certificate has.
+// The names that matched, then the others that the certificate has.
 static void append_names(struct buffer *out, const struct json *issuance)
 {
-    static const char *const lists[] = {"matched", "dns_names", "ip_addresses",
-                                        "common_names"};
+    static const char *const lists[] = {"matched", "dns_names",
+                                        "ip_addresses"};
+    const struct json *matched = json_member(issuance, "matched");
     const struct json *flags = json_member(issuance, "flags");
     struct names names = {0};
 
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
-        add_names(&names, json_member(issuance, lists[i]));
-        if (i == 0 && names.text.len > 0) break;
+        add_names(&names, json_member(issuance, lists[i]), matched);
+    }
+    if (names.text.len == 0) {
+        add_names(&names, json_member(issuance, "common_names"), NULL);
     }
     buffer_append(out, buffer_bytes(&names.text));
     if (names.num_left > 0) buffer_printf(out, ", +%zu", names.num_left);

@@ -1,7 +1,7 @@
 // table.h - an answer for a person: a line for each issuance.
 //
 //   NOT BEFORE  NOT AFTER   TYPE     ISSUER            NAMES
-//   2024-02-18  2025-02-17  both     Fina RDC 2015     1.1.1.1 [ip-in-cn]
+//   2024-02-18  2025-02-17  both     Fina RDC 2015     1.1.1.1, test.hr
 //
 // It is made from an issuance's JSON (shape/native), so that it looks the same
 // whether the index or a server was asked.  Everything in there is escaped
