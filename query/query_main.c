@@ -16,6 +16,7 @@
 #include "index/place.h"
 #include "index/version.h"
 #include "query/client.h"
+#include "query/filter.h"
 #include "query/lines.h"
 #include "query/options.h"
 #include "query/report.h"
@@ -429,6 +430,17 @@ static bool ask(struct run *run, struct err *err)
 
 // ------------------------------------------------------------- the run
 
+// A log that the index has not is said before any question is asked.
+static bool check_logs(struct run *run, struct err *err)
+{
+    struct filter filter;
+    bool ok = filter_init(&filter, &run->options->filters, run->snapshot,
+                          run->now_ms, err);
+
+    filter_cleanup(&filter);
+    return ok;
+}
+
 static bool open_source(struct run *run, struct err *err)
 {
     if (run->options->socket != NULL) {
@@ -437,7 +449,8 @@ static bool open_source(struct run *run, struct err *err)
     }
     return index_open(&run->index, place_of_index(run->options->index),
                       INDEX_READ, err) &&
-           snapshot_open(&run->snapshot, run->index, err);
+           snapshot_open(&run->snapshot, run->index, err) &&
+           check_logs(run, err);
 }
 
 static int exit_code(struct run *run, struct err *err)

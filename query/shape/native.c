@@ -128,10 +128,11 @@ static void append_made_or_null(struct buffer *out,
     }
 }
 
-// A question reads back as it was asked, unless it is no text at all.
-static void append_query(struct buffer *out, struct bytes query)
+// What reads back as it is, unless it is no text at all: a question as it was
+// asked, a sentence that is escaped already.
+static void append_verbatim(struct buffer *out, struct bytes text)
 {
-    if (!json_append_verbatim(out, query)) json_append_string(out, query);
+    if (!json_append_verbatim(out, text)) json_append_string(out, text);
 }
 
 // ------------------------------------------------------------- lists
@@ -657,7 +658,7 @@ bool native_next(struct native *native, struct answer *answer,
     if (step == ANSWER_WORKING) return true;
     if (!native->begun) {
         buffer_append_text(out, "{\"query\":");
-        append_query(out, question->text);
+        append_verbatim(out, question->text);
         buffer_append_text(out, ",\"issuances\":[");
         native->begun = true;
     }
@@ -678,7 +679,7 @@ bool native_next(struct native *native, struct answer *answer,
 void native_append_count(struct buffer *out, struct bytes query, uint64_t count)
 {
     buffer_append_text(out, "{\"query\":");
-    append_query(out, query);
+    append_verbatim(out, query);
     buffer_append_text(out, ",\"count\":");
     append_uint(out, count);
     buffer_append_byte(out, '}');
@@ -702,7 +703,7 @@ static const char *error_code(enum err_code code)
 void native_append_error(struct buffer *out, const struct err *err)
 {
     buffer_printf(out, "{\"code\":\"%s\",\"message\":", error_code(err->code));
-    append_text(out, err->text);
+    append_verbatim(out, bytes_from_text(err->text));
     buffer_append_byte(out, '}');
 }
 
@@ -711,7 +712,7 @@ void native_append_line_error(struct buffer *out, struct bytes line,
 {
     if (line.len > QUERY_SHOWN_MAX) line.len = QUERY_SHOWN_MAX;
     buffer_append_text(out, "{\"query\":");
-    append_query(out, line);
+    append_verbatim(out, line);
     buffer_append_text(out, ",\"error\":");
     native_append_error(out, err);
     buffer_append_byte(out, '}');
