@@ -130,15 +130,29 @@ static void on_fault(int number, siginfo_t *info, void *context)
     }
 }
 
-static void guard_install(void)
+// Puts the handler in place, unless it is there: whoever came in between is
+// asked about faults that are not ours.
+static void guard_signal(int number, struct sigaction *before)
 {
-    struct sigaction action = {0}, limit;
+    struct sigaction action = {0}, now;
 
+    if (sigaction(number, NULL, &now) != 0 ||
+        ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_fault)) {
+        return;
+    }
+    *before = now;
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGBUS, &action, &before_bus);
-    (void)sigaction(SIGSEGV, &action, &before_segv);
+    (void)sigaction(number, &action, NULL);
+}
+
+static void guard_install(void)
+{
+    struct sigaction limit;
+
+    guard_signal(SIGBUS, &before_bus);
+    guard_signal(SIGSEGV, &before_segv);
     // A file size limit must be an error of the write, not a signal.
     if (sigaction(SIGXFSZ, NULL, &limit) == 0 && limit.sa_handler == SIG_DFL) {
         (void)signal(SIGXFSZ, SIG_IGN);
@@ -433,11 +447,10 @@ static bool open_locked(struct lmdb **out, const char *dir, enum lmdb_mode mode,
 bool lmdb_open(struct lmdb **out, const char *dir, enum lmdb_mode mode,
                struct err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     bool ok;
 
-    (void)pthread_once(&once, guard_install);
     (void)pthread_mutex_lock(&open_mutex);
+    guard_install();
     ok = open_locked(out, dir, mode, err);
     (void)pthread_mutex_unlock(&open_mutex);
     return ok;
