@@ -142,13 +142,14 @@ static bool parse_value(struct faults *faults, enum fault fault,
 
 bool faults_parse(struct faults *faults, const char *text, struct err *err)
 {
-    while (text != NULL && *text != '\0') {
+    for (; text != NULL && *text != '\0'; text += *text == ',') {
         size_t len = strcspn(text, ","), name_len = strcspn(text, "=,");
         bool given = name_len < len;
         struct bytes value =
             bytes_of(text + name_len + given, len - name_len - given);
         unsigned fault = 0;
 
+        if (len == 0) continue; // nothing between two commas
         while (fault < NUM_FAULTS &&
                !bytes_equal_text(bytes_of(text, name_len), table[fault].name)) {
             fault++;
@@ -159,7 +160,6 @@ bool faults_parse(struct faults *faults, const char *text, struct err *err)
         }
         if (!parse_value(faults, fault, value, given, err)) return false;
         text += len;
-        if (*text == ',') text++;
     }
     return true;
 }

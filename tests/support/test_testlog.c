@@ -1573,6 +1573,8 @@ static void unknown_faults_are_refused(void **state)
     struct testlog *log = open_log(&(struct testlog_options){.entries = 3});
 
     (void)state;
+    set_faults(log, "");
+    set_faults(log, ",zero,,more,");
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct err err = {0};
 
