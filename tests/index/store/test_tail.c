@@ -1,0 +1,300 @@
+// test_tail.c - chunks into the tail: records, keys, issuers, dictionaries.
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "index/store/chunk_content.h"
+#include "index/store/keys.h"
+#include "index/store/posting.h"
+#include "index/store/tail.h"
+#include "tests/support/made_log.h"
+
+enum { NUM = 200 };
+
+static char folder[64];
+static struct lmdb *env;
+static struct tail tail;
+static struct catalogue catalogue;
+static struct made_log made;
+
+static int remove_one(const char *path, const struct stat *info, int flag,
+                      struct FTW *ftw)
+{
+    (void)info;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static struct lmdb_txn *begin(bool write)
+{
+    struct lmdb_txn *txn;
+
+    CHECK(lmdb_begin(&txn, env, write, NULL));
+    return txn;
+}
+
+static int set_up(void **state)
+{
+    struct lmdb_txn *txn;
+
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
+    if (mkdtemp(folder) == NULL) return 1;
+    if (!lmdb_open(&env, folder, LMDB_CREATE, NULL)) return 1;
+    txn = begin(true);
+    CHECK(catalogue_open(&catalogue, txn, NULL) && tail_open(&tail, txn, NULL));
+    CHECK(lmdb_commit(txn, NULL));
+    made_log_new(&made, "tail", NUM);
+    made.log.number = 3;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    made_log_free(&made);
+    lmdb_close(env);
+    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct chunk *make_chunk(uint64_t first, uint64_t end,
+                                struct bytes dictionary)
+{
+    struct arena arena = {0};
+    struct chunk *chunk;
+
+    CHECK(chunk_new(&chunk, NULL));
+    chunk_reset(chunk, &made.log, first, dictionary);
+    for (uint64_t i = first; i < end; i++) {
+        struct entry entry;
+
+        made_log_entry(&made, i, &entry, &arena);
+        CHECK(chunk_add(chunk, &entry, NULL));
+        arena_reset(&arena);
+    }
+    arena_cleanup(&arena);
+    CHECK(chunk_num_entries(chunk) == end - first);
+    return chunk;
+}
+
+static void append(struct chunk *chunk)
+{
+    struct catalogue_counts counts;
+    struct lmdb_txn *txn = begin(true);
+    struct err err = {0};
+
+    CHECK(catalogue_get_counts(&catalogue, txn, &counts, &err));
+    if (!tail_append(&tail, txn, chunk, &counts, &err)) {
+        fail_msg("%s", err.text);
+    }
+    CHECK(catalogue_put_counts(&catalogue, txn, &counts, &err));
+    CHECK(lmdb_commit(txn, &err));
+}
+
+static void records_know_their_place(void **state)
+{
+    struct chunk *chunk = make_chunk(0, 50, (struct bytes){0});
+    struct lmdb_txn *txn;
+    struct arena arena = {0};
+    struct err err = {0};
+    struct record record;
+
+    (void)state;
+    append(chunk);
+    append(chunk); // the tail does not judge positions, the catalogue does
+    txn = begin(false);
+    for (uint64_t id = 1; id <= 100; id++) {
+        const struct sha256_hash *chain;
+
+        CHECK(tail_read(&tail, txn, id, &record, &err));
+        CHECK(record.facts.log == 3 && record.facts.index == (id - 1) % 50);
+        CHECK(tail_chain(&tail, txn, &record, &chain, &arena, &err));
+        CHECK(record.num_chain == ((id - 1) % 50 % 3 == 2 ? 1 : 2));
+        CHECK(sha256_equal(&chain[0], &made.chain[0]));
+        CHECK(record.num_chain == 1 || sha256_equal(&chain[1], &made.chain[1]));
+        arena_reset(&arena);
+    }
+    CHECK(!tail_read(&tail, txn, 0, &record, &err));
+    CHECK(err.code == ERR_NOT_FOUND);
+    CHECK(!tail_read(&tail, txn, 101, &record, &err));
+    CHECK(err.code == ERR_NOT_FOUND);
+    CHECK(!tail_read(&tail, txn, UINT64_MAX, &record, &err));
+    CHECK(err.code == ERR_NOT_FOUND);
+    CHECK(strcmp(err.text, "the index has no entry 18446744073709551615") == 0);
+    lmdb_abort(txn);
+    arena_cleanup(&arena);
+    chunk_free(chunk);
+}
+
+// Counts by hand what the counters say.
+static void counts_are_what_is_there(void **state)
+{
+    struct catalogue_counts counts;
+    struct lmdb_cursor *cursor;
+    struct lmdb_txn *txn;
+    struct bytes row, value;
+    struct buffer last = {0};
+    enum lmdb_move move = LMDB_FIRST;
+    uint64_t keys = 0, postings = 0, total = 0, unparsed = 0;
+    bool found;
+
+    (void)state;
+    for (uint64_t i = 0; i < NUM; i += 40) {
+        struct chunk *chunk = make_chunk(i, i + 40, (struct bytes){0});
+
+        append(chunk);
+        chunk_free(chunk);
+    }
+    txn = begin(false);
+    CHECK(lmdb_cursor_open(&cursor, txn, tail.keys, NULL));
+    for (;; move = LMDB_NEXT) {
+        struct posting posting;
+        uint64_t sum;
+
+        CHECK(lmdb_cursor_move(cursor, move, &row, &value, &found, NULL));
+        if (!found) break;
+        CHECK(posting_read(&posting, row, value, &sum));
+        total += sum;
+        postings++;
+        keys += postings == 1 || !bytes_equal(posting.key, buffer_bytes(&last));
+        buffer_reset(&last);
+        buffer_append(&last, posting.key);
+    }
+    for (uint64_t id = 1; id <= NUM; id++) {
+        struct record record;
+
+        CHECK(tail_read(&tail, txn, id, &record, NULL));
+        unparsed += (record.facts.flags & FLAG_UNPARSED) != 0;
+    }
+    CHECK(catalogue_get_counts(&catalogue, txn, &counts, NULL));
+    CHECK(counts.next_id == NUM + 1 && counts.unparsed == unparsed);
+    CHECK(unparsed > 0);
+    CHECK(counts.keys == keys && counts.postings == postings);
+    CHECK(counts.postings_sum == total);
+    lmdb_cursor_close(cursor);
+    lmdb_abort(txn);
+    buffer_cleanup(&last);
+}
+
+static void a_log_has_one_dictionary(void **state)
+{
+    struct chunk *plain = make_chunk(0, 100, (struct bytes){0}), *packed;
+    struct buffer trained = {0};
+    struct bytes held;
+    struct catalogue_counts counts;
+    struct lmdb_txn *txn;
+    struct err err = {0};
+    uint8_t *other;
+
+    (void)state;
+    CHECK(chunk_train(plain, &trained, NULL));
+    CHECK(trained.len > 0);
+    packed = make_chunk(0, 100, buffer_bytes(&trained));
+    CHECK(packed->bodies.len < plain->bodies.len);
+    append(plain);
+    txn = begin(false);
+    CHECK(tail_dictionary(&tail, txn, 3, &held, NULL) && held.len == 0);
+    lmdb_abort(txn);
+    append(packed);
+    append(packed);
+    txn = begin(false);
+    CHECK(tail_dictionary(&tail, txn, 3, &held, NULL));
+    CHECK(bytes_equal(held, buffer_bytes(&trained)));
+    CHECK(tail_dictionary(&tail, txn, 4, &held, NULL) && held.len == 0);
+    lmdb_abort(txn);
+    chunk_free(packed);
+    other = malloc(trained.len);
+    memcpy(other, trained.data, trained.len);
+    other[trained.len - 1] ^= 1;
+    packed = make_chunk(0, 100, bytes_of(other, trained.len));
+    txn = begin(true);
+    CHECK(catalogue_get_counts(&catalogue, txn, &counts, NULL));
+    CHECK(!tail_append(&tail, txn, packed, &counts, &err));
+    CHECK(strcmp(err.text, "a chunk was compressed with a dictionary that its "
+                           "log does not have") == 0);
+    lmdb_abort(txn);
+    free(other);
+    chunk_free(packed);
+    chunk_free(plain);
+    buffer_cleanup(&trained);
+}
+
+static void keys_are_sorted_and_merged(void **state)
+{
+    struct chunk *chunk = make_chunk(0, 60, (struct bytes){0});
+
+    (void)state;
+    CHECK(chunk_size_bytes(chunk) > 60 * 300);
+    chunk_seal(chunk);
+    chunk_seal(chunk);
+    for (size_t i = 1; i < chunk->num_keys; i++) {
+        const struct chunk_key *a = &chunk->keys[i - 1], *b = &chunk->keys[i];
+        int order =
+            bytes_compare(bytes_of(chunk->key_bytes.data + a->at, a->len),
+                          bytes_of(chunk->key_bytes.data + b->at, b->len));
+
+        CHECK(order < 0 || (order == 0 && a->entry < b->entry));
+    }
+    chunk_reset(chunk, &made.log, 0, (struct bytes){0});
+    CHECK(chunk_num_entries(chunk) == 0);
+    chunk_seal(chunk);
+    chunk_free(chunk);
+    chunk_free(NULL);
+}
+
+static void postings_are_read_as_written(void **state)
+{
+    static const uint32_t vias[] = {0, VIA_SAN_DNS,
+                                    VIA_SAN_IP | VIA_UNAUTHENTICATED, 0xffff};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(vias); i++) {
+        uint8_t value[POSTING_VALUE_MAX];
+        struct posting posting;
+        struct buffer row = {0};
+        uint64_t sum, again;
+        size_t len;
+
+        posting_row(&row, bytes_from_text("key"), POSTING_ID_MAX - i);
+        len = posting_value(value, buffer_bytes(&row), vias[i], &sum);
+        CHECK(len == (vias[i] == 0 ? 2 : 4));
+        CHECK(posting_read(&posting, buffer_bytes(&row), bytes_of(value, len),
+                           &again));
+        CHECK(again == sum && posting.via == vias[i]);
+        CHECK(posting.id == POSTING_ID_MAX - i);
+        CHECK(bytes_equal_text(posting.key, "key"));
+        for (size_t bit = 0; bit < row.len * 8; bit++) {
+            row.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            CHECK(!posting_read(&posting, buffer_bytes(&row),
+                                bytes_of(value, len), &again));
+            row.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        for (size_t cut = 0; cut < row.len; cut++) {
+            CHECK(!posting_read(&posting, bytes_of(row.data, cut),
+                                bytes_of(value, len), &again));
+        }
+        for (size_t cut = 0; cut < len; cut++) {
+            CHECK(!posting_read(&posting, buffer_bytes(&row),
+                                bytes_of(value, cut), &again));
+        }
+        buffer_cleanup(&row);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(records_know_their_place, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(counts_are_what_is_there, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_log_has_one_dictionary, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(keys_are_sorted_and_merged, set_up,
+                                        tear_down),
+        cmocka_unit_test(postings_are_read_as_written),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
