@@ -45,6 +45,20 @@ MUST_USE bool lmdb_open(struct lmdb **out, const char *dir, enum lmdb_mode mode,
                         struct err *err);
 void lmdb_close(struct lmdb *env);
 
+// lmdb_file_create makes a file of its own, without a folder and without
+// locks, that one thread writes once.  Nothing of it is on the disk before
+// lmdb_file_sync: not what was committed either.  ERR_INDEX where it exists.
+MUST_USE bool lmdb_file_create(struct lmdb **out, const char *path,
+                               struct err *err);
+
+// lmdb_file_sync puts the file and its name on the disk.
+MUST_USE bool lmdb_file_sync(struct lmdb *env, struct err *err);
+
+// lmdb_file_open opens such a file for reading.  It must not change any more;
+// it may be unlinked.
+MUST_USE bool lmdb_file_open(struct lmdb **out, const char *path,
+                             struct err *err);
+
 // lmdb_begin starts a transaction; end it with lmdb_commit or lmdb_abort.  A
 // second writer in the process waits.
 MUST_USE bool lmdb_begin(struct lmdb_txn **out, struct lmdb *env, bool write,
@@ -62,7 +76,8 @@ MUST_USE bool lmdb_renew(struct lmdb_txn *txn, bool *changed, struct err *err);
 MUST_USE bool lmdb_db_open(struct lmdb_txn *txn, const char *name,
                            enum lmdb_order order, lmdb_db *db, struct err *err);
 
-// lmdb_get finds a value; `found` tells whether there is one.
+// lmdb_get finds a value; `found` tells whether there is one.  A value of more
+// than half a page is not touched, only named: see block.h.
 MUST_USE bool lmdb_get(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
                        struct bytes *value, bool *found, struct err *err);
 

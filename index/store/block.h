@@ -1,0 +1,102 @@
+// block.h - packed, checksummed values that fill a page of LMDB's exactly.
+//
+// Any block:
+//
+//   checksum     8  XXH3-64 over the key it is stored under and the content
+//   content
+//
+// A block of keys and their postings, stored under its last key and the last
+// id (LMDB_ORDER_ID):
+//
+//   first_id     7  ids are told relative to it
+//   id_len       1  postings.h
+//   items           varint shared: bytes that the key has in common with the
+//                   one before; varint rest_len; the rest; postings
+//
+// A value of more than half a page lies in pages of its own, 16 bytes of which
+// are LMDB's.  A look-up steps over the items without building their keys (an
+// item that shares more with the one before than the wanted key does is
+// smaller, one that shares less is larger), so there are no restart points.
+//
+// Lifetime  a reader points into the block; its key is a copy.
+// Order     keys rise; of one key that does not fit the postings go on in the
+//           next block.
+// Result    pure.  Damage is "no": the caller names the file.
+// Limit     keys of 1 to BLOCK_KEY_MAX bytes.
+
+#pragma once
+
+#include "index/store/lmdb.h" // LMDB_ID_LEN
+#include "index/store/postings.h"
+
+enum {
+    BLOCK_LEN = 4080,
+    BLOCK_PAGE_LEN = 4096,
+    BLOCK_HEAD_LEN = 16,
+    BLOCK_KEY_MAX = 511 - LMDB_ID_LEN,
+};
+
+// block_fill is the length of a block of at least `len` bytes that leaves
+// nothing of its last page: BLOCK_LEN and so many BLOCK_PAGE_LEN.
+size_t block_fill(size_t len);
+
+// block_seal writes the checksum into the first 8 bytes of a block.
+void block_seal(struct bytes key, uint8_t *block, size_t len);
+
+// block_open checks a block and gives what follows its checksum.
+MUST_USE bool block_open(struct bytes key, struct bytes block,
+                         struct bytes *content);
+
+// A block of keys that is being written; valid as {0}.
+struct block_builder {
+    struct buffer block;
+    struct buffer last_key; // with the last id behind it while sealed
+    uint64_t first_id, last_id;
+    unsigned id_len;
+    size_t num_keys;
+    uint64_t num_postings;
+};
+
+// block_begin empties it for ids of [first_id, first_id + 256^id_len).
+void block_begin(struct block_builder *builder, uint64_t first_id,
+                 unsigned id_len);
+
+// block_add adds as many of a key's hits as fit and gives their number; less
+// than `num`: the block is full, end it and go on in the next.  (An empty
+// block takes one at least.)  Of one key hits may come in several calls.
+size_t block_add(struct block_builder *builder, struct bytes key,
+                 const struct hit *hits, size_t num);
+
+// block_end seals it: `key` and `value` are good until block_begin.  False: no
+// memory.
+MUST_USE bool block_end(struct block_builder *builder, struct bytes *key,
+                        struct bytes *value);
+void block_cleanup(struct block_builder *builder);
+
+// A block of keys that is being read.
+struct block_reader {
+    struct bytes rest; // items not yet read
+    uint64_t first_id;
+    unsigned id_len;
+    size_t key_len;
+    uint8_t key[BLOCK_KEY_MAX]; // of the item it stands at
+    struct postings postings;   // of that item
+};
+
+// block_read checks a block and stands before its first item.
+MUST_USE bool block_read(struct block_reader *reader, struct bytes key,
+                         struct bytes value);
+
+// block_next steps to the next item; `found` is false at the end.
+MUST_USE bool block_next(struct block_reader *reader, bool *found);
+
+// block_seek steps from the start of a block to the first item whose key is
+// not below `key`.
+MUST_USE bool block_seek(struct block_reader *reader, struct bytes key,
+                         bool *found);
+
+// block_key is the key of the item it stands at.
+static inline struct bytes block_key(const struct block_reader *reader)
+{
+    return bytes_of(reader->key, reader->key_len);
+}

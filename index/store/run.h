@@ -1,0 +1,111 @@
+// run.h - an immutable file of keys and their postings, in order.
+//
+// An LMDB file without a folder:
+//
+//   blocks    last key, last id(7) -> block of keys (block.h)
+//   filters   last key             -> filter (filter.h) as a block
+//   meta      "run"                -> struct run_stat and the seed, as a block
+//
+// It is written once, by append, in commits of a few MiB without sync; only
+// run_writer_finish puts it on the disk, whole, under its name.  What was not
+// finished is removed by the caller at start (nobody names it).
+//
+// Keys of the kinds that are only asked for whole are kept short: run_key().
+//
+// Lifetime  a cursor ends before its run is closed; a file that was unlinked
+//           stays readable until then.
+// Order     by key, then id.
+// Thread    a run may be shared; a cursor and a writer belong to one thread at
+//           a time.
+// Result    damage is ERR_INDEX and names the file.  A writer that failed can
+//           only be closed.
+
+#pragma once
+
+#include "index/store/block.h"
+
+enum { RUN_KEY_HASH_LEN = 8 };
+
+// run_key makes the key that a run holds for a key of keys.h, in `out`:
+// TERM_CERT_SHA256, TERM_TBS_SHA256 and TERM_SPKI_SHA256 keep the kind and the
+// first 8 octets, TERM_SERIAL the kind and the first 8 of its key's SHA-256,
+// all others are as they are.  `exact` false: another key may have the same, so
+// the caller compares what it asked for with the entry (record's hashes,
+// certificate's serial) and drops hits that differ.
+struct bytes run_key(struct bytes key, uint8_t out[1 + RUN_KEY_HASH_LEN],
+                     bool *exact);
+
+struct run_stat {
+    uint64_t first_id, end_id; // ids are of [first_id, end_id)
+    uint64_t keys, postings;   // keys: different ones
+    uint64_t blocks, filter_bytes;
+    uint64_t bytes; // the file's length
+};
+
+// ------------------------------------------------------------ writing
+
+struct run_writer;
+
+// run_writer_open makes the file `path`, which must not exist, for ids of
+// [first_id, end_id).
+MUST_USE bool run_writer_open(struct run_writer **out, const char *path,
+                              uint64_t first_id, uint64_t end_id,
+                              struct err *err);
+
+// run_writer_add adds a key's hits; keys rise, but one may come again with
+// higher ids.
+MUST_USE bool run_writer_add(struct run_writer *writer, struct bytes key,
+                             const struct hit *hits, size_t num,
+                             struct err *err);
+
+// run_writer_finish writes what is left and puts file and folder on the disk;
+// close the writer afterwards.
+MUST_USE bool run_writer_finish(struct run_writer *writer,
+                                struct run_stat *stat, struct err *err);
+
+// run_writer_close ends it; the file of a writer that was not finished is
+// removed.
+void run_writer_close(struct run_writer *writer);
+
+// ------------------------------------------------------------ reading
+
+struct run;
+
+// run_open opens a file and loads its filters when they take no more than
+// `filter_bytes_max`; without them run_may_have always says yes.
+MUST_USE bool run_open(struct run **out, const char *path,
+                       uint64_t filter_bytes_max, struct err *err);
+void run_close(struct run *run);
+const struct run_stat *run_stat(const struct run *run);
+
+// run_filter_bytes is the memory that its filters take.
+uint64_t run_filter_bytes(const struct run *run);
+
+// run_may_have tells whether the run may hold `key`; no page is touched.
+bool run_may_have(const struct run *run, struct bytes key);
+
+struct run_cursor;
+
+// run_cursor_open makes a cursor, to be used for many ranges.
+MUST_USE bool run_cursor_open(struct run_cursor **out, const struct run *run,
+                              struct err *err);
+void run_cursor_close(struct run_cursor *cursor);
+
+// run_cursor_range stands before the first posting of [first, end); an empty
+// `end` is the end of everything.  Only the tree is touched.
+MUST_USE bool run_cursor_range(struct run_cursor *cursor, struct bytes first,
+                               struct bytes end, struct err *err);
+
+// run_cursor_seek_after moves so that the next posting is the first of the
+// range that comes after (key, id), forwards or back.
+MUST_USE bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
+                                    uint64_t id, struct err *err);
+
+// run_cursor_block names the block that run_cursor_next will read, before it
+// is touched: empty when it needs none (a hit is at hand, or the end).  The
+// caller may bring these bytes into memory first.
+struct bytes run_cursor_block(const struct run_cursor *cursor);
+
+// run_cursor_next gives the next posting; `key` is good until the next step.
+MUST_USE bool run_cursor_next(struct run_cursor *cursor, struct bytes *key,
+                              struct hit *hit, bool *found, struct err *err);

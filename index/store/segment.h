@@ -1,0 +1,115 @@
+// segment.h - an immutable file of the entries of one range of ids.
+//
+// An LMDB file without a folder:
+//
+//   records     last id(7) -> block: several records, compressed
+//   facts       last id(7) -> block: what filters and grouping need
+//   meta        "segment"    -> struct segment_stat, the seed, as a block
+//               "dictionary" -> zstd dictionary, as a block
+//
+// Facts are columns of a few hundred entries each: a number less the column's
+// lowest, or its place among the column's few different values, in as many
+// bits as that takes.  So one is read in constant time, by id, and no
+// certificate is decompressed.  What a fact tells is not in the record again.
+//
+// The group's hash is told by 8 bytes under a seed of the index's (equal for
+// all segments, secret): segment_group().  Nobody can make two issuances look
+// like one, as a prefix of the hash would let a CA.
+//
+// Lifetime  what a reader gives lives until its next call; a file that was
+//           unlinked stays readable until it is closed.
+// Thread    a segment may be shared; a reader and a writer belong to one
+//           thread at a time.
+// Result    damage is ERR_INDEX and names the file; an id that is not in the
+//           range ERR_NOT_FOUND.
+
+#pragma once
+
+#include "index/entry/record.h"
+#include "index/store/block.h"
+
+// What filters and grouping need of an entry.
+struct segment_facts {
+    uint32_t log;
+    uint64_t index;
+    uint64_t timestamp_ms;
+    enum leaf_type type;
+    int64_t not_before, not_after; // or CERT_TIME_UNREADABLE
+    uint32_t flags;                // enum name_flag
+    bool has_tbs;                  // the group is a TBSCertificate's
+    uint64_t group;                // segment_group() of entry_facts.group
+};
+
+struct segment_stat {
+    uint64_t first_id, end_id; // ids are of [first_id, end_id)
+    uint64_t group_seed;
+    uint64_t plain_bytes; // of all payloads
+    uint64_t record_blocks, fact_blocks;
+    uint64_t bytes; // the file's length
+};
+
+// segment_group tells a group apart from others under the index's seed.
+uint64_t segment_group(uint64_t group_seed, const struct sha256_hash *group);
+
+// ------------------------------------------------------------ writing
+
+struct segment_writer;
+
+// segment_writer_open makes the file `path`, which must not exist, for entries
+// from `first_id` on.  `dictionary` (zstd_train over payloads spread over the
+// range; may be empty) is copied.
+MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
+                                  uint64_t first_id, uint64_t group_seed,
+                                  struct bytes dictionary, struct err *err);
+
+// segment_writer_add adds the next id's entry: its record as record_of set it,
+// with the chain (the index's numbers), and the payload as it is before
+// compression.
+MUST_USE bool segment_writer_add(struct segment_writer *writer,
+                                 const struct record *record,
+                                 struct bytes plain, struct err *err);
+
+// segment_writer_finish writes what is left and puts file and folder on the
+// disk; close the writer afterwards.
+MUST_USE bool segment_writer_finish(struct segment_writer *writer,
+                                    struct segment_stat *stat, struct err *err);
+
+// segment_writer_close ends it; the file of a writer that was not finished is
+// removed.
+void segment_writer_close(struct segment_writer *writer);
+
+// ------------------------------------------------------------ reading
+
+struct segment;
+
+// segment_open opens a file and digests its dictionary.
+MUST_USE bool segment_open(struct segment **out, const char *path,
+                           struct err *err);
+void segment_close(struct segment *segment);
+const struct segment_stat *segment_stat(const struct segment *segment);
+
+struct segment_reader;
+
+MUST_USE bool segment_reader_open(struct segment_reader **out,
+                                  const struct segment *segment,
+                                  struct err *err);
+void segment_reader_close(struct segment_reader *reader);
+
+// segment_facts_block and segment_record_block name the block that an id's
+// facts or record are in, without touching it: only the tree is.
+MUST_USE bool segment_facts_block(struct segment_reader *reader, uint64_t id,
+                                  struct bytes *block, struct err *err);
+MUST_USE bool segment_record_block(struct segment_reader *reader, uint64_t id,
+                                   struct bytes *block, struct err *err);
+
+// segment_read_facts reads an id's facts.
+MUST_USE bool segment_read_facts(struct segment_reader *reader, uint64_t id,
+                                 struct segment_facts *facts, struct err *err);
+
+// segment_read reads an id's record and its plain payload, as
+// record_read_payload takes them; record->payload is the same.  Of
+// RECORD_FULL facts.group is not kept (it is zero): entry_understand finds it
+// in the certificate.
+MUST_USE bool segment_read(struct segment_reader *reader, uint64_t id,
+                           struct record *record, struct bytes *plain,
+                           struct err *err);
