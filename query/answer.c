@@ -44,6 +44,7 @@ struct answer {
     bool counting;
     bool keyed;
     uint64_t limit; // 0: none
+    size_t most;    // picks of a pass
     uint64_t end_id;
     struct filter filter;
     struct walk walk;
@@ -301,7 +302,7 @@ static bool add_pick(struct answer *answer, const struct pick *pick,
 // follows it.
 static void begin_pass(struct answer *answer)
 {
-    uint64_t most = answer->counting ? COUNT_PICKS_MAX : ANSWER_SORTED_MAX;
+    uint64_t most = answer->most;
     uint64_t left = answer->limit - answer->given;
 
     if (answer->limit != 0 && left < most) most = left + 1;
@@ -595,6 +596,7 @@ static bool open_answer(struct answer **out, const struct question *question,
     if (answer == NULL) return no_memory(err);
     answer->question = question;
     answer->counting = counting;
+    answer->most = counting ? COUNT_PICKS_MAX : ANSWER_SORTED_MAX;
     if (!begin(answer, question, snapshot, now_ms, err)) {
         answer_close(answer);
         return false;
@@ -614,6 +616,12 @@ bool answer_open_count(struct answer **out, const struct question *question,
                        struct err *err)
 {
     return open_answer(out, question, snapshot, now_ms, true, err);
+}
+
+void answer_set_sorted_max(struct answer *answer, size_t most)
+{
+    answer->most = most;
+    if (!answer->keyed) begin_pass(answer);
 }
 
 void answer_close(struct answer *answer)

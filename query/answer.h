@@ -89,6 +89,10 @@ MUST_USE bool answer_open_count(struct answer **out,
                                 struct snapshot *snapshot, uint64_t now_ms,
                                 struct err *err);
 
+// answer_set_sorted_max makes it behave, before its first answer_next, as if
+// ANSWER_SORTED_MAX were `most`: so tests need no 100,000 issuances.
+void answer_set_sorted_max(struct answer *answer, size_t most);
+
 // answer_close ends it at any point; NULL is fine.
 void answer_close(struct answer *answer);
 

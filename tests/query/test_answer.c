@@ -295,6 +295,7 @@ struct found {
     int64_t dates[FOUND_MAX];
     struct sha256_hash hashes[FOUND_MAX];
     size_t num;
+    bool order_found;
     bool has_count;
     uint64_t count;
     char cursor[2048];
@@ -341,6 +342,7 @@ static void collect(struct found *found, struct answer *answer,
         answer_park(answer);
         CHECK(snapshot_renew(snapshot, &changed, &err));
     }
+    found->order_found = answer_order_found(answer);
     found->has_count = answer_has_count(answer);
     found->count = answer_count(answer);
     cursor = answer_cursor(answer);
@@ -348,6 +350,8 @@ static void collect(struct found *found, struct answer *answer,
     if (cursor.len > 0) memcpy(found->cursor, cursor.data, cursor.len);
     found->cursor[cursor.len] = '\0';
 }
+
+static size_t sorted_max; // 0: as it is
 
 static void ask(struct found *found, const char *query)
 {
@@ -362,6 +366,7 @@ static void ask(struct found *found, const char *query)
                      &err)) {
         fail_msg("%s: %s", query, err.text);
     }
+    if (sorted_max != 0) answer_set_sorted_max(answer, sorted_max);
     collect(found, answer, snapshot);
     answer_close(answer);
     snapshot_close(snapshot);
@@ -381,6 +386,7 @@ static uint64_t count(const char *query)
                            &err)) {
         fail_msg("%s: %s", query, err.text);
     }
+    if (sorted_max != 0) answer_set_sorted_max(answer, sorted_max);
     collect(&found, answer, snapshot);
     CHECK(found.num == 0 && found.has_count);
     answer_close(answer);
@@ -721,6 +727,40 @@ static void refuses_another_questions_cursor(void **state)
     arena_reset(&arena);
 }
 
+// Answers too long to be sorted come by id, in as many passes as it takes.
+static void comes_as_found_when_long(void **state)
+{
+    static const size_t mosts[] = {1, 2, 7, 50, 259, 260, 261};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(whats) * COUNT_OF(mosts); i++) {
+        size_t k = i % COUNT_OF(whats);
+        char query[256], what[64];
+        uint64_t ids[FOUND_MAX];
+        static struct found found;
+        struct filters filters;
+        struct question question;
+        size_t num;
+
+        encode(what, sizeof what, whats[k].what);
+        (void)snprintf(query, sizeof query, "q=%s%s", what, whats[k].scope);
+        test_case = query;
+        parse(&question, &filters, query);
+        num = expect(ids, whats[k].what, &filters);
+        sorted_max = mosts[i / COUNT_OF(whats)];
+        ask(&found, query);
+        CHECK(found.order_found == (num > sorted_max));
+        CHECK(found.has_count && found.count == num);
+        for (size_t m = 1; m < found.num && found.order_found; m++) {
+            CHECK(found.ids[m - 1] < found.ids[m]);
+        }
+        CHECK(same_ids(&found, ids, num));
+        CHECK(count(query) == num);
+        sorted_max = 0;
+        arena_reset(&arena);
+    }
+}
+
 // ------------------------------------------------------------ single ones
 
 static void check_issuance(const char *query,
@@ -797,6 +837,14 @@ static void finds_by_hashes(void **state)
     snapshot_close(snapshot);
 }
 
+static void is_unauthenticated(const struct issuance *issuance)
+{
+    CHECK(issuance->num_matches == 2);
+    CHECK(issuance->matches[0].via == VIA_SAN_DNS);
+    CHECK(issuance->matches[1].via == VIA_UNAUTHENTICATED);
+    CHECK((issuance->flags & FLAG_PRECERT_MISMATCH) != 0);
+}
+
 static void is_flagged(const struct issuance *issuance)
 {
     CHECK((issuance->flags & FLAG_SERIAL_REUSED) != 0);
@@ -828,6 +876,83 @@ static void flags_serials_used_twice(void **state)
     check_issuance("q=reused-3.example", is_not_flagged);
 }
 
+static uint64_t id_of(uint64_t first, uint64_t offset)
+{
+    return first + offset;
+}
+
+// The same TBSCertificate under two issuer keys: two issuances, and a final
+// joins the one that its signature proves or stands alone.
+static void keeps_issuer_keys_apart(void **state)
+{
+    struct planted_cert cert = {
+        .names = {"split.example"}, .serial = 0x7f000002, .not_after = NOW_S};
+    struct made_log *log = &planted.logs[0];
+    static struct found found;
+    uint64_t first;
+
+    (void)state;
+    test_case = "split.example";
+    // A final first: alone until a precertificate comes, then one with it.
+    planted_add(&planted, 0, &cert, false, 1);
+    first = planted_append(&planted, 0);
+    ask(&found, "q=split.example");
+    CHECK(found.num == 1 && found.ids[0] == id_of(first, 0));
+    planted_add(&planted, 0, &cert, true, 2);
+    (void)planted_append(&planted, 0);
+    ask(&found, "q=split.example");
+    CHECK(found.num == 1 && found.ids[0] == id_of(first, 0));
+    // The same leaf but for its issuer_key_hash (octets 12 to 43).
+    planted_add(&planted, 0, &cert, true, 3);
+    log->leaves[log->num - 1].data[12] ^= 0xff;
+    planted_rehash(&planted, 0);
+    (void)planted_append(&planted, 0);
+    ask(&found, "q=split.example&order=found");
+    CHECK(found.num == 2);
+    CHECK(found.ids[0] == id_of(first, 0) && found.ids[1] == id_of(first, 2));
+    CHECK(count("q=split.example") == 2);
+    ask(&found, "q=split.example&limit=1&after=1");
+    CHECK(found.num == 1 && found.ids[0] == id_of(first, 0));
+    // In the other log its chain does not prove it: it stands alone.
+    planted_add(&planted, 1, &cert, false, 4);
+    first = planted_append(&planted, 1);
+    CHECK(count("q=split.example") == 3);
+    ask(&found, "q=split.example&order=found");
+    CHECK(found.num == 3 && found.ids[2] == first);
+}
+
+// What is only in an unproven precertificate is found, and marked.
+static void marks_what_is_not_authenticated(void **state)
+{
+    struct planted_cert cert = {
+        .names = {"leaf.example"}, .serial = 0x7f000003, .not_after = NOW_S};
+    struct planted_cert other = {.names = {"only-extra.example"},
+                                 .serial = 0x7f000004,
+                                 .not_after = NOW_S};
+    struct made_log *log = &planted.logs[0];
+    struct buffer swapped;
+    static struct found found;
+
+    (void)state;
+    planted_add(&planted, 0, &cert, true, 1);
+    planted_add(&planted, 0, &cert, true, 2);
+    planted_add(&planted, 0, &other, true, 3);
+    swapped = log->precerts[log->num - 2];
+    log->precerts[log->num - 2] = log->precerts[log->num - 1];
+    log->precerts[log->num - 1] = swapped;
+    (void)planted_append(&planted, 0);
+    test_case = "only-extra.example";
+    check_issuance("q=leaf.example&via=unauthenticated", is_unauthenticated);
+    ask(&found, "q=only-extra.example");
+    CHECK(found.num == 2);
+    ask(&found, "q=only-extra.example&limit=1");
+    CHECK(found.num == 1);
+    ask(&found, "q=only-extra.example&subdomains=1&limit=5");
+    CHECK(found.num == 2);
+    ask(&found, "q=only-extra.example&via=unauthenticated");
+    CHECK(found.num == 1);
+}
+
 static void tells_coverage(void **state)
 {
     struct snapshot *snapshot = planted_snapshot(&planted);
@@ -845,11 +970,14 @@ int main(void)
         cmocka_unit_test(finds_what_was_planted),
         cmocka_unit_test(excludes_only_proven_keys),
         cmocka_unit_test(pages_are_the_whole),
+        cmocka_unit_test(comes_as_found_when_long),
         cmocka_unit_test(tells_coverage),
         cmocka_unit_test(finds_by_hashes),
         cmocka_unit_test(refuses_what_is_no_cursor),
         cmocka_unit_test(refuses_another_questions_cursor),
         cmocka_unit_test(flags_serials_used_twice),
+        cmocka_unit_test(keeps_issuer_keys_apart),
+        cmocka_unit_test(marks_what_is_not_authenticated),
         cmocka_unit_test(pages_hold_while_data_arrives),
     };
     int failed = cmocka_run_group_tests(tests, open_all, close_all);

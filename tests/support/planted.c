@@ -165,6 +165,11 @@ void planted_add(struct planted *planted, size_t log_number,
     buffer_cleanup(&logged);
 }
 
+void planted_rehash(struct planted *planted, size_t log)
+{
+    hash_leaf(&planted->logs[log], planted->logs[log].num - 1);
+}
+
 uint64_t planted_append(struct planted *planted, size_t number)
 {
     struct made_log *log = &planted->logs[number];

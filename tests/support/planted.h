@@ -41,6 +41,9 @@ void planted_add(struct planted *planted, size_t log,
                  const struct planted_cert *cert, bool precert,
                  uint64_t timestamp_ms);
 
+// planted_rehash hashes the leaf added last anew: a test has changed it.
+void planted_rehash(struct planted *planted, size_t log);
+
 // planted_append makes what was added to a log since the last call visible, and
 // returns the id of the first entry.  The tree has the size that it has then.
 uint64_t planted_append(struct planted *planted, size_t log);
