@@ -330,6 +330,25 @@ static bool append_keys(struct appending *a, struct lmdb_cursor *cursor,
     return true;
 }
 
+// Whether any row bears the key: of an issuer's key the chunk may have put a
+// higher id already, so that the row before tells nothing.
+static bool key_is_held(struct appending *a, struct lmdb_cursor *cursor,
+                        struct bytes key, bool *held, struct err *err)
+{
+    struct bytes row, value;
+
+    buffer_reset(&a->row);
+    posting_row(&a->row, key, 0);
+    if (!buffer_ok(&a->row)) return no_memory(err);
+    row = buffer_bytes(&a->row);
+    if (!lmdb_cursor_move(cursor, LMDB_SEEK, &row, &value, held, err)) {
+        return false;
+    }
+    *held = *held && row.len == key.len + LMDB_ID_LEN &&
+            memcmp(row.data, key.data, key.len) == 0;
+    return true;
+}
+
 // The key by which the issuer of one final certificate is found, if the index
 // knows it: a property of (fingerprint, name), so the last one is remembered.
 struct issuer_memory {
@@ -365,7 +384,7 @@ static bool append_issuer_keys(struct appending *a, struct lmdb_cursor *cursor,
 {
     struct issuer_memory memory = {0};
     struct buffer key = {0};
-    bool ok = true;
+    bool held, ok = true;
 
     for (size_t i = 0; ok && i < a->chunk->num_entries; i++) {
         const struct chunk_entry *entry = &a->chunk->entries[i];
@@ -376,8 +395,10 @@ static bool append_issuer_keys(struct appending *a, struct lmdb_cursor *cursor,
         buffer_reset(&key);
         keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&memory.key_sha256));
         ok = (buffer_ok(&key) || no_memory(err)) &&
+             key_is_held(a, cursor, buffer_bytes(&key), &held, err) &&
              append_key(a, cursor, buffer_bytes(&key), a->first_id + i,
-                        VIA_UNAUTHENTICATED, true, err);
+                        VIA_UNAUTHENTICATED, false, err);
+        if (ok && !held) a->counts->keys++;
     }
     buffer_cleanup(&key);
     return ok;

@@ -4,7 +4,7 @@
 #
 # ENTRIES (20,000), KILLS (12) for each protocol, RATE requests a second.
 . "$(dirname "$0")/../e2e/lib.sh"
-entries=${ENTRIES:-20000} kills=${KILLS:-12} rate=${RATE:-60}
+entries=${ENTRIES:-20000} kills=${KILLS:-12} rate=${RATE:-8}
 RANDOM=${SEED:-7}
 
 start_log log --entries "$entries" --seed 11
