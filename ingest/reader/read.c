@@ -334,9 +334,7 @@ static bool close_batch(struct reader *reader)
     if (!reader->trained && !train(reader, batch)) return false;
     reader->filling = NULL;
     // The bytes of a suspect are evidence when it does not come right.
-    if (!reader->has_suspect || batch->first != reader->suspect_first) {
-        free_held(reader);
-    }
+    if (!reader->has_suspect) free_held(reader);
     prove(reader, batch);
     read_hand_on(reader);
     return reader->settled == NULL;
@@ -491,9 +489,8 @@ static void on_piece(struct piece *piece)
     uint64_t begun = cpu_now_ns();
 
     if (piece->ask.result == ASK_ANSWERED) {
-        size_t mean = piece->ask.body.len + piece->inflated.len;
+        size_t mean = piece->ask.body.len / piece->num_entries;
 
-        mean /= piece->num_entries;
         reader->bytes_per_entry = (reader->bytes_per_entry * 7 + mean) / 8;
         piece->is_ready = true;
     }

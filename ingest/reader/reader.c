@@ -138,6 +138,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
         .url = config->directory_fd >= 0 ? NULL : config->log.url,
         .directory_fd = config->directory_fd,
         .bind = options->bind,
+        .inflater = options->inflater,
         .rate = given->rate,
         .retry_ms = given->follow ? UINT64_MAX : given->retry_ms,
     };
@@ -154,7 +155,6 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     reader->source.ring = options->ring;
     reader->source.key = config->key;
     reader->source.origin = reader->config.log.origin;
-    reader->source.inflater = options->inflater;
     asker.connections = num_connections(reader);
     if (!make_batches(reader, err) ||
         !asker_open(&reader->asker, options->ring, options->shared, &asker,

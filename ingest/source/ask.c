@@ -18,6 +18,7 @@ struct asker {
     struct ring *ring;
     struct fetch *fetch; // NULL: a folder
     int directory_fd;
+    struct inflater *inflater;
     struct pace pace;
     uint64_t retry_ms;
     uint64_t progress_ms;      // since when --retry counts
@@ -47,6 +48,7 @@ bool asker_open(struct asker **out, struct ring *ring,
     if (asker == NULL) return err_set(err, ERR_MEMORY, "no memory");
     asker->ring = ring;
     asker->directory_fd = options->directory_fd;
+    asker->inflater = options->inflater;
     asker->retry_ms = options->retry_ms;
     asker->progress_ms = now;
     asker->last = &asker->first;
@@ -153,7 +155,7 @@ static void land(struct asker *asker, struct ask *ask)
 // The pause before a question is asked again that got no answer of use.
 static uint64_t pause_ms(const struct ask *ask)
 {
-    unsigned doublings = ask->num_tries < 8 ? ask->num_tries : 8;
+    unsigned doublings = ask->num_tries < 9 ? ask->num_tries - 1 : 8;
     uint64_t pause = (uint64_t)PACE_BACKOFF_FIRST_MS << doublings;
 
     return pause < PACE_BACKOFF_MAX_MS ? pause : PACE_BACKOFF_MAX_MS;
@@ -203,6 +205,24 @@ static void judge_status(struct asker *asker, struct ask *ask,
     ask_again(asker, ask, retry_at, now);
 }
 
+// Logs send gzip without being asked (CT-PROTOCOLS section 8.6).
+static bool inflate_body(struct asker *asker, struct ask *ask, struct err *err)
+{
+    size_t max = ask->inflated_max > 0 ? ask->inflated_max : ask->body_max;
+    struct bytes body = buffer_bytes(&ask->body);
+    struct buffer inflated = {0};
+
+    if (!inflate_is_gzip(body)) return true;
+    if (!ask->sniffs_gzip && !ask->request.is_gzip) return true;
+    if (!inflate_gzip(asker->inflater, &inflated, body, max, err)) {
+        buffer_cleanup(&inflated);
+        return false;
+    }
+    buffer_cleanup(&ask->body);
+    ask->body = inflated;
+    return true;
+}
+
 static void judge(struct asker *asker, struct ask *ask,
                   const struct pace_answer *answer)
 {
@@ -221,7 +241,8 @@ static void judge(struct asker *asker, struct ask *ask,
         return;
     }
     (void)pace_ended(&asker->pace, answer, now, &retry_at);
-    if (ask->read == NULL || ask->read(ask, &why)) {
+    if (inflate_body(asker, ask, &why) &&
+        (ask->read == NULL || ask->read(ask, &why))) {
         finish(ask, ASK_ANSWERED);
         return;
     }

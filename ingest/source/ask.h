@@ -17,6 +17,7 @@
 
 #include "ingest/fetch/fetch.h"
 #include "ingest/fetch/pace.h"
+#include "ingest/parse/inflate.h"
 #include "ingest/source/directory.h"
 
 enum {
@@ -41,6 +42,8 @@ struct ask {
     // Set by the caller; the rest {0}.
     char path[ASK_PATH_MAX]; // with query; begins with "/"
     size_t body_max;
+    size_t inflated_max; // 0: body_max
+    bool sniffs_gzip;    // gzip also where no header says so
     bool optional;
     bool fresh;           // over a connection of its own
     ask_prepare *prepare; // writes `path` before each try; may be NULL
@@ -69,6 +72,7 @@ struct asker_options {
     const char *url;  // http, https; or
     int directory_fd; // of a folder, when `url` is NULL
     const char *bind;
+    struct inflater *inflater; // the thread's
     unsigned connections;
     double rate;
     uint64_t retry_ms; // 0: one try; UINT64_MAX: never give up

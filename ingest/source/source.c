@@ -49,6 +49,8 @@ void source_ask_piece(struct source *source, struct piece *piece,
     piece->full_tile = false;
     piece->is_ready = false;
     piece->ask.body_max = SOURCE_BODY_MAX;
+    piece->ask.inflated_max = SOURCE_INFLATED_MAX;
+    piece->ask.sniffs_gzip = true;
     piece->ask.fresh = fresh;
     piece->ask.prepare = source->ops->prepare_piece;
     piece->ask.read = source->ops->read_piece;
@@ -67,7 +69,6 @@ bool source_entry(struct piece *piece, unsigned at, struct entry_bytes *out,
 void piece_cleanup(struct piece *piece)
 {
     ask_cleanup(&piece->ask);
-    buffer_cleanup(&piece->inflated);
     arena_cleanup(&piece->arena);
     free(piece->answers);
     free(piece->entries);

@@ -19,7 +19,6 @@
 #include "index/entry/merkle.h"
 #include "index/index.h"
 #include "ingest/parse/get_entries.h"
-#include "ingest/parse/inflate.h"
 #include "ingest/source/ask.h"
 #include "ingest/verify/tiles.h"
 
@@ -59,7 +58,6 @@ struct piece {
     bool full_tile;              // a partial tile was not there
     struct get_entry *answers;   // RFC 6962
     struct entry_bytes *entries; // static
-    struct buffer inflated;
     struct arena arena;
 };
 
@@ -116,7 +114,6 @@ struct source {
     struct asker *asker;
     const struct log_key *key;
     const char *origin;
-    struct inflater *inflater; // of the thread
     bool pinned;
     uint64_t size; // of the pinned head
     struct sha256_hash root;

@@ -70,14 +70,6 @@ static bool read_piece(struct ask *ask, struct err *err)
     uint64_t tile_first = piece->first - piece->first % TILE_WIDTH;
     unsigned width = asked_width(piece);
 
-    if (inflate_is_gzip(tile)) {
-        if (!inflate_gzip(piece->source->inflater, &piece->inflated, tile,
-                          SOURCE_INFLATED_MAX, err)) {
-            return false;
-        }
-        buffer_cleanup(&ask->body);
-        tile = buffer_bytes(&piece->inflated);
-    }
     if (piece->entries == NULL) {
         piece->entries = calloc(TILE_WIDTH, sizeof *piece->entries);
         if (piece->entries == NULL) {

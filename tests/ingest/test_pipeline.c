@@ -1,0 +1,578 @@
+// test_pipeline.c - whole logs, from a test log over loopback to the index.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "index/check.h"
+#include "ingest/parse/log_list.h"
+#include "ingest/pipeline.h"
+#include "tests/support/check.h"
+#include "tests/support/testlog.h"
+
+enum { RUN_SECONDS_MAX = 60 };
+
+// ---------------------------------------------------------------- helpers
+
+static int remove_one(const char *path, const struct stat *status, int flag,
+                      struct FTW *ftw)
+{
+    (void)status;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static char *make_dir(void)
+{
+    char *dir = strdup("/tmp/test_pipeline.XXXXXX");
+
+    assert_non_null(dir);
+    assert_non_null(mkdtemp(dir));
+    return dir;
+}
+
+static void drop_dir(char *dir)
+{
+    remove_tree(dir);
+    free(dir);
+}
+
+// What a run may be told beyond its log.
+struct run {
+    enum testlog_api api;
+    const char *directory; // instead of the URL
+    uint64_t range_first, range_end;
+    uint64_t retry_ms;
+    uint64_t memory;
+    enum index_keep keep;
+    bool hide_api;
+};
+
+struct outcome {
+    struct reader_totals totals;
+    struct index_log log; // as the index has it afterwards
+    struct sha256_hash digest;
+    struct sha256_hash digest_rest;
+};
+
+static void describe(struct index_log *log, struct log_key **key,
+                     struct testlog *from, const struct run *run)
+{
+    struct log_description told;
+
+    CHECK(log_description_parse(&told, testlog_description(from, run->api),
+                                NULL));
+    *log = (struct index_log){
+        .api = run->api == TESTLOG_STATIC ? LOG_API_STATIC : LOG_API_RFC6962,
+        .keep = run->keep == 0 ? KEEP_FULL : run->keep,
+        .mmd_seconds = 86400,
+        .has_final = told.has_final,
+    };
+    if (run->hide_api) log->api = LOG_API_RFC6962;
+    (void)snprintf(log->name, sizeof log->name, "%s", told.name);
+    (void)snprintf(log->url, sizeof log->url, "%s", told.url);
+    (void)snprintf(log->origin, sizeof log->origin, "%s", told.origin);
+    CHECK(log_key_new(key, bytes_of(told.key, told.key_len), NULL));
+    log->id = *log_key_id(*key);
+}
+
+static void look(struct outcome *outcome, struct index *index, uint32_t number)
+{
+    struct snapshot *snapshot;
+
+    CHECK(snapshot_open(&snapshot, index, NULL));
+    outcome->log = *snapshot_find_log(snapshot, number);
+    CHECK(
+        check_digest(snapshot, &outcome->digest, &outcome->digest_rest, NULL));
+    snapshot_close(snapshot);
+}
+
+// Reads `from` into the index at `dir`, as sanct-ingest does.
+static struct outcome read_log(struct testlog *from, const char *dir,
+                               const struct run *run)
+{
+    struct pipeline_options options = {
+        .num_threads = 1,
+        .retry_ms = run->retry_ms == 0 ? 20000 : run->retry_ms,
+        .memory = run->memory == 0 ? 1 << 30 : run->memory,
+        .proxy = "",
+    };
+    struct reader_config config = {.api_known = !run->hide_api,
+                                   .directory_fd = -1};
+    struct timespec tick = {.tv_nsec = 2000000};
+    struct outcome outcome = {0};
+    struct pipeline *pipeline;
+    struct index *index;
+    struct err err = {0};
+    time_t end = time(NULL) + RUN_SECONDS_MAX;
+
+    describe(&config.log, &config.key, from, run);
+    if (run->directory != NULL) {
+        config.directory_fd = open(run->directory, O_RDONLY | O_DIRECTORY);
+        CHECK(config.directory_fd >= 0);
+    }
+    config.has_range = run->range_end != 0;
+    config.range_first = run->range_first;
+    config.range_end = run->range_end;
+    CHECK(index_open(&index, dir, INDEX_WRITE, &err));
+    CHECK(index_add_log(index, &config.log, log_key_der(config.key), &err));
+    CHECK(pipeline_open(&pipeline, index, &options, &err));
+    CHECK(pipeline_add(pipeline, &config, &err));
+    CHECK(pipeline_start(pipeline, &err));
+    while (!pipeline_is_done(pipeline) && time(NULL) < end) {
+        (void)nanosleep(&tick, NULL);
+    }
+    if (!pipeline_is_done(pipeline)) {
+        print_error("case '%s' does not end\n", test_case);
+        pipeline_stop(pipeline);
+    }
+    if (!pipeline_join(pipeline, &err)) {
+        print_error("case '%s': %s\n", test_case, err.text);
+        CHECK(false);
+    }
+    outcome.totals = pipeline_totals(pipeline, 0);
+    look(&outcome, index, config.log.number);
+    pipeline_close(pipeline);
+    index_close(index);
+    if (config.directory_fd >= 0) (void)close(config.directory_fd);
+    return outcome;
+}
+
+static struct testlog *start(uint64_t entries, const char *faults)
+{
+    struct testlog_options options = {.entries = entries,
+                                      .seed = 7,
+                                      .batch = 64,
+                                      .same_key = faults == NULL,
+                                      .fina = entries >= 40,
+                                      .faults = faults};
+    struct testlog *log;
+    struct err err = {0};
+
+    if (!testlog_start(&log, &options, &err)) {
+        print_error("case '%s': %s\n", test_case, err.text);
+        CHECK(false);
+    }
+    return log;
+}
+
+static bool is_complete(const struct outcome *outcome, uint64_t size,
+                        const struct sha256_hash *root)
+{
+    bool ok =
+        outcome->totals.ended && outcome->totals.status == READER_COMPLETE &&
+        outcome->totals.err.code == ERR_NONE && outcome->totals.size == size &&
+        outcome->log.verified == size && outcome->log.indexed == size &&
+        sha256_equal(&outcome->totals.root, root);
+
+    if (!ok) {
+        print_error("case '%s': status %d, '%s', size %llu, verified %llu\n",
+                    test_case, (int)outcome->totals.status,
+                    outcome->totals.err.text,
+                    (unsigned long long)outcome->totals.size,
+                    (unsigned long long)outcome->log.verified);
+    }
+    return ok;
+}
+
+static size_t count_evidence(const char *dir, const char *kind)
+{
+    char path[4096];
+    struct dirent *entry;
+    size_t num = 0;
+    DIR *folder;
+
+    (void)snprintf(path, sizeof path, "%s/evidence", dir);
+    folder = opendir(path);
+    if (folder == NULL) return 0;
+    while ((entry = readdir(folder)) != NULL) {
+        size_t len = strlen(entry->d_name);
+
+        if (len > strlen(kind) &&
+            strcmp(entry->d_name + len - strlen(kind), kind) == 0) {
+            num++;
+        }
+    }
+    (void)closedir(folder);
+    return num;
+}
+
+struct counts {
+    size_t num, num_proven;
+};
+
+static bool count_proven(void *context, const struct evidence_info *info,
+                         struct err *err)
+{
+    struct counts *counts = context;
+
+    (void)err;
+    counts->num++;
+    if (info->readable && info->proven) {
+        counts->num_proven++;
+    } else {
+        print_error("case '%s': %s: %s\n", test_case, info->folder,
+                    info->sentence);
+    }
+    return true;
+}
+
+// ---------------------------------------------------------------- whole logs
+
+static void both_protocols_and_a_folder_agree_at_every_size(void **state)
+{
+    static const uint64_t sizes[] = {1,   2,   3,   255, 256,
+                                     257, 300, 511, 512, 5000};
+    struct testlog *log = start(5000, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct sha256_hash root = testlog_root(log, sizes[i]);
+        struct outcome outcomes[3];
+        char *tiles = make_dir();
+        char name[32];
+
+        (void)snprintf(name, sizeof name, "%u", (unsigned)sizes[i]);
+        test_case = name;
+        testlog_set_size(log, sizes[i]);
+        CHECK(testlog_write_tiles(log, tiles, NULL));
+        for (size_t way = 0; way < COUNT_OF(outcomes); way++) {
+            char *dir = make_dir();
+            struct run run = {.api =
+                                  way == 0 ? TESTLOG_RFC6962 : TESTLOG_STATIC,
+                              .directory = way == 2 ? tiles : NULL};
+
+            outcomes[way] = read_log(log, dir, &run);
+            CHECK(is_complete(&outcomes[way], sizes[i], &root));
+            CHECK(outcomes[way].totals.entries == sizes[i]);
+            CHECK(outcomes[way].totals.num_names > 0 || sizes[i] < 3);
+            CHECK(sha256_equal(&outcomes[way].digest, &outcomes[0].digest));
+            CHECK(sha256_equal(&outcomes[way].digest_rest,
+                               &outcomes[0].digest_rest));
+            drop_dir(dir);
+        }
+        drop_dir(tiles);
+    }
+    testlog_stop(log);
+}
+
+// One index, one log, now by this protocol and now by that.
+static void goes_on_where_it_was(void **state)
+{
+    static const uint64_t sizes[] = {0, 1, 70, 70, 256, 1000, 4096, 4097, 5000};
+    struct testlog *log = start(5000, NULL);
+    struct outcome outcome, whole;
+    char *dir = make_dir(), *other = make_dir();
+    uint64_t before = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct run run = {.api = i % 2 == 0 ? TESTLOG_RFC6962 : TESTLOG_STATIC};
+        struct sha256_hash root = testlog_root(log, sizes[i]);
+
+        test_case = "growing";
+        testlog_set_size(log, sizes[i]);
+        outcome = read_log(log, dir, &run);
+        CHECK(is_complete(&outcome, sizes[i], &root));
+        CHECK(outcome.totals.entries == sizes[i] - before);
+        before = sizes[i];
+    }
+    whole = read_log(log, other, &(struct run){.api = TESTLOG_STATIC});
+    CHECK(sha256_equal(&whole.digest, &outcome.digest));
+    // A head that has shrunk changes nothing.
+    testlog_set_size(log, 300);
+    outcome = read_log(log, dir, &(struct run){.api = TESTLOG_RFC6962});
+    CHECK(outcome.totals.status == READER_COMPLETE);
+    CHECK(outcome.log.verified == 5000 && outcome.log.head_size == 5000);
+    CHECK(sha256_equal(&whole.digest, &outcome.digest));
+    drop_dir(dir);
+    drop_dir(other);
+    testlog_stop(log);
+}
+
+static void ranges_are_proven_and_later_filled(void **state)
+{
+    static const struct {
+        uint64_t first, end;
+    } ranges[] = {{4096, 4200}, {1000, 1001}, {999, 1000}, {2048, 2100},
+                  {4999, 5000}, {0, 10},      {1500, 2048}};
+
+    (void)state;
+    for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+        struct testlog *log = start(5000, NULL);
+        struct sha256_hash root = testlog_root(log, 5000);
+        char *dir = make_dir();
+        struct outcome outcome;
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < COUNT_OF(ranges); i++) {
+            struct run run = {.api = (enum testlog_api)api,
+                              .range_first = ranges[i].first,
+                              .range_end = ranges[i].end};
+
+            test_case = "range";
+            outcome = read_log(log, dir, &run);
+            CHECK(outcome.totals.err.code == ERR_NONE);
+            CHECK(outcome.totals.entries == ranges[i].end - ranges[i].first);
+            sum += ranges[i].end - ranges[i].first;
+            CHECK(outcome.log.indexed == sum);
+        }
+        CHECK(outcome.log.verified == 10);
+        outcome =
+            read_log(log, dir, &(struct run){.api = (enum testlog_api)api});
+        CHECK(is_complete(&outcome, 5000, &root));
+        CHECK(outcome.totals.entries == 5000 - sum);
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
+static void finds_out_the_protocol(void **state)
+{
+    (void)state;
+    for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+        struct testlog *log = start(300, NULL);
+        struct sha256_hash root = testlog_root(log, 300);
+        char *dir = make_dir();
+        struct outcome outcome = read_log(
+            log, dir,
+            &(struct run){.api = (enum testlog_api)api, .hide_api = true});
+
+        test_case = "api not given";
+        CHECK(is_complete(&outcome, 300, &root));
+        CHECK(outcome.log.api ==
+              (api == TESTLOG_STATIC ? LOG_API_STATIC : LOG_API_RFC6962));
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
+static void little_memory_is_enough(void **state)
+{
+    (void)state;
+    for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+        struct testlog *log = start(3000, NULL);
+        struct sha256_hash root = testlog_root(log, 3000);
+        char *dir = make_dir();
+        struct outcome outcome = read_log(
+            log, dir,
+            &(struct run){.api = (enum testlog_api)api, .memory = 1 << 20});
+
+        test_case = "little memory";
+        CHECK(is_complete(&outcome, 3000, &root));
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
+// ---------------------------------------------------------------- faults
+
+enum { RFC = 1 << TESTLOG_RFC6962, STATIC = 1 << TESTLOG_STATIC, BOTH = 3 };
+
+static const struct {
+    const char *faults;
+    unsigned apis;
+    uint64_t entries;
+    enum reader_status status;
+    uint64_t verified;    // and indexed
+    const char *error;    // part of the sentence; NULL: none
+    const char *evidence; // kind; NULL: none
+    bool heals;           // without the fault the next run is complete
+} faults[] = {
+    // What is survived.
+    {"no-proofs", RFC, 5000, READER_COMPLETE, 5000, NULL, NULL, true},
+    {"bad-proofs", RFC, 5000, READER_COMPLETE, 5000, NULL, NULL, true},
+    {"long-proofs", RFC, 5000, READER_COMPLETE, 5000, NULL, NULL, true},
+    {"short-proofs", RFC, 5000, READER_COMPLETE, 5000, NULL, NULL, true},
+    {"cached-consistency", RFC, 9000, READER_COMPLETE, 9000, NULL, NULL, true},
+    {"short=7", RFC, 600, READER_COMPLETE, 600, NULL, NULL, true},
+    {"no-partials", STATIC, 700, READER_COMPLETE, 700, NULL, NULL, true},
+    {"no-issuers", STATIC, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"no-gzip", STATIC, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"chunked,gzip-json", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"unknown-type=5", RFC, 300, READER_COMPLETE, 300, NULL, NULL, false},
+    {"stale", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"future", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"http-500-every=5", BOTH, 700, READER_COMPLETE, 700, NULL, NULL, true},
+    {"html-200-every=5", BOTH, 700, READER_COMPLETE, 700, NULL, NULL, true},
+    {"drop-connection-every=5", BOTH, 700, READER_COMPLETE, 700, NULL, NULL,
+     true},
+    {"truncate-body-every=5", BOTH, 700, READER_COMPLETE, 700, NULL, NULL,
+     true},
+    {"flip-tile=100", STATIC, 600, READER_COMPLETE, 600, NULL, NULL, true},
+    // What is no answer.
+    {"zero", RFC, 300, READER_PARTIAL, 0, "no entries", NULL, true},
+    {"more", RFC, 300, READER_PARTIAL, 0, "more than asked for", NULL, true},
+    {"sth-size-text", RFC, 300, READER_PARTIAL, 0, "get-sth", NULL, true},
+    {"redirect-every=1", BOTH, 300, READER_PARTIAL, 0, "redirected", NULL,
+     true},
+    {"tile-short", STATIC, 5000, READER_PARTIAL, 0, "hash tile", NULL, true},
+    // What halts the log.
+    {"sth-badsig", BOTH, 300, READER_HALTED, 0, "sign", "-head", true},
+    {"wrong-key", BOTH, 300, READER_HALTED, 0, "", "-head", true},
+    {"wrong-origin", STATIC, 300, READER_HALTED, 0, "origin", "-head", true},
+    {"flip-entry=300:77", BOTH, 600, READER_HALTED, 300, "entry 300 ",
+     "-entries", true},
+    {"flip-entry=0:77", STATIC, 600, READER_HALTED, 0, "entry 0 ", "-entries",
+     true},
+    // A consistency proof from one leaf does not name it, and the log's other
+    // proofs of entry 0 are as wrong as the entry.
+    {"flip-entry=0:77", RFC, 600, READER_HALTED, 0, "entries 0..1 ", "-entries",
+     true},
+    {"flip-entry=599:77", BOTH, 600, READER_HALTED, 599, "entry 599 ",
+     "-entries", true},
+    {"flip-entry=4500:77", BOTH, 9000, READER_HALTED, 4500, "entry 4500 ",
+     "-entries", true},
+    {"swap=300", BOTH, 600, READER_HALTED, 300, "entry 300 ", "-entries", true},
+    {"dup=300", BOTH, 600, READER_HALTED, 301, "entry 301 ", "-entries", true},
+    {"flip-hash=300", BOTH, 600, READER_HALTED, 300, "entry 300 ", "-entries",
+     false},
+    {"flip-tile=4999", STATIC, 5000, READER_HALTED, 0, "hash tile", "-tiles",
+     true},
+};
+
+static void run_fault(size_t row, int api)
+{
+    struct testlog *log = start(faults[row].entries, faults[row].faults);
+    struct run run = {.api = (enum testlog_api)api};
+    struct sha256_hash root;
+    struct outcome outcome;
+    char *dir = make_dir();
+    char name[128];
+
+    if (faults[row].status == READER_PARTIAL) run.retry_ms = 600;
+    (void)snprintf(name, sizeof name, "%s, api %d", faults[row].faults, api);
+    test_case = name;
+    outcome = read_log(log, dir, &run);
+    if (outcome.totals.status != faults[row].status ||
+        outcome.log.verified != faults[row].verified ||
+        (faults[row].error != NULL &&
+         strstr(outcome.totals.err.text, faults[row].error) == NULL)) {
+        print_error("case '%s': status %d, '%s', verified %llu\n", test_case,
+                    (int)outcome.totals.status, outcome.totals.err.text,
+                    (unsigned long long)outcome.log.verified);
+        CHECK(false);
+    }
+    CHECK((outcome.totals.err.code == ERR_NONE) == (faults[row].error == NULL));
+    CHECK((outcome.log.halt == HALT_DATA) ==
+          (faults[row].status == READER_HALTED));
+    if (faults[row].evidence != NULL) {
+        CHECK(count_evidence(dir, faults[row].evidence) == 1);
+    }
+    CHECK(testlog_set_faults(log, NULL, NULL));
+    if (faults[row].heals) {
+        root = testlog_root(log, faults[row].entries);
+        outcome = read_log(log, dir, &(struct run){.api = run.api});
+        CHECK(is_complete(&outcome, faults[row].entries, &root));
+        CHECK(outcome.log.halt == HALT_NONE);
+    }
+    drop_dir(dir);
+    testlog_stop(log);
+}
+
+static void faults_come_out_as_they_should(void **state)
+{
+    const char *only = getenv("ONLY");
+
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(faults); row++) {
+        if (only != NULL && strstr(faults[row].faults, only) == NULL) continue;
+        for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+            if ((faults[row].apis >> api & 1) != 0) run_fault(row, api);
+        }
+    }
+}
+
+static void evidence_proves_itself(void **state)
+{
+    static const char *const cases[] = {"flip-entry=300:77", "flip-hash=300",
+                                        "sth-badsig", "dup=300"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+            struct testlog *log = start(600, cases[i]);
+            struct run run = {.api = (enum testlog_api)api};
+            struct counts counts = {0};
+            char *dir = make_dir();
+
+            test_case = cases[i];
+            (void)read_log(log, dir, &run);
+            CHECK(evidence_check(dir, count_proven, &counts, NULL));
+            CHECK(counts.num == 1 && counts.num_proven == 1);
+            drop_dir(dir);
+            testlog_stop(log);
+        }
+    }
+}
+
+// Read honestly to 400; then the other history's head comes.
+static void forks_halt_until_cleared(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t size;
+    } cases[] = {{"same size", 400},
+                 {"smaller", 350},
+                 {"larger", 512},
+                 {"much larger", 5000}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+            struct testlog *log = start(5000, NULL);
+            struct run run = {.api = (enum testlog_api)api};
+            struct counts counts = {0};
+            char *dir = make_dir();
+            struct outcome before, outcome;
+
+            test_case = cases[i].name;
+            testlog_set_size(log, 400);
+            before = read_log(log, dir, &run);
+            CHECK(before.totals.status == READER_COMPLETE);
+            testlog_set_size(log, cases[i].size);
+            CHECK(testlog_set_faults(log, "fork", NULL));
+            for (int again = 0; again < 2; again++) {
+                outcome = read_log(log, dir, &run);
+                CHECK(outcome.totals.status == READER_HALTED);
+                CHECK(outcome.totals.err.code == ERR_VERIFY);
+                CHECK(outcome.log.halt == HALT_FORK);
+                CHECK(outcome.log.verified == 400);
+                CHECK(sha256_equal(&outcome.digest, &before.digest));
+            }
+            CHECK(count_evidence(dir, "-fork") == 1);
+            CHECK(evidence_check(dir, count_proven, &counts, NULL));
+            CHECK(counts.num_proven == 1);
+            drop_dir(dir);
+            testlog_stop(log);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_protocols_and_a_folder_agree_at_every_size),
+        cmocka_unit_test(goes_on_where_it_was),
+        cmocka_unit_test(ranges_are_proven_and_later_filled),
+        cmocka_unit_test(finds_out_the_protocol),
+        cmocka_unit_test(little_memory_is_enough),
+        cmocka_unit_test(faults_come_out_as_they_should),
+        cmocka_unit_test(evidence_proves_itself),
+        cmocka_unit_test(forks_halt_until_cleared),
+    };
+
+    (void)setenv("CMOCKA_MESSAGE_OUTPUT", "stdout", 0);
+    if (getenv("TEST_FILTER") != NULL) {
+        cmocka_set_test_filter(getenv("TEST_FILTER"));
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
