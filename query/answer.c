@@ -17,10 +17,10 @@
 #include <stdlib.h>
 
 #include "index/store/keys.h"
-#include "query/filter.h"
 #include "query/group.h"
 #include "query/page.h"
 #include "query/show.h"
+#include "query/sieve.h"
 #include "query/walk.h"
 
 enum {
@@ -46,7 +46,7 @@ struct answer {
     uint64_t limit; // 0: none
     size_t most;    // picks of a pass
     uint64_t end_id;
-    struct filter filter;
+    struct sieve sieve;
     struct walk walk;
     enum phase phase;
 
@@ -343,7 +343,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
         set_done(answer, &group);
         return true;
     }
-    if (!filter_passes(&answer->filter, &group, snapshot, &passes, err)) {
+    if (!sieve_passes(&answer->sieve, &group, snapshot, &passes, err)) {
         return false;
     }
     set_done(answer, &group);
@@ -483,7 +483,7 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
     }
     set_done(answer, group);
     if (!first) return true;
-    if (!filter_passes(&answer->filter, group, snapshot, &passes, err)) {
+    if (!sieve_passes(&answer->sieve, group, snapshot, &passes, err)) {
         return false;
     }
     *shown = passes;
@@ -574,7 +574,7 @@ static bool begin(struct answer *answer, const struct question *question,
         answer->keyed = is_keyed(question);
         answer->limit = filters->limit;
     }
-    if (!filter_init(&answer->filter, filters, snapshot, now_ms, err) ||
+    if (!sieve_init(&answer->sieve, filters, snapshot, now_ms, err) ||
         !walk_init(&answer->walk, question,
                    !question_is_range(question) && !answer->keyed,
                    answer->end_id, err)) {
@@ -628,7 +628,7 @@ void answer_close(struct answer *answer)
 {
     if (answer == NULL) return;
     walk_cleanup(&answer->walk);
-    filter_cleanup(&answer->filter);
+    sieve_cleanup(&answer->sieve);
     free(answer->done);
     free(answer->picks);
     buffer_cleanup(&answer->cursor);

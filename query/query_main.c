@@ -16,12 +16,12 @@
 #include "index/place.h"
 #include "index/version.h"
 #include "query/client.h"
-#include "query/filter.h"
 #include "query/lines.h"
 #include "query/options.h"
 #include "query/report.h"
 #include "query/shape/native.h"
 #include "query/shape/pem.h"
+#include "query/sieve.h"
 
 enum {
     EXIT_NOTHING = 1,
@@ -433,11 +433,11 @@ static bool ask(struct run *run, struct err *err)
 // A log that the index has not is said before any question is asked.
 static bool check_logs(struct run *run, struct err *err)
 {
-    struct filter filter;
-    bool ok = filter_init(&filter, &run->options->filters, run->snapshot,
-                          run->now_ms, err);
+    struct sieve sieve;
+    bool ok = sieve_init(&sieve, &run->options->filters, run->snapshot,
+                         run->now_ms, err);
 
-    filter_cleanup(&filter);
+    sieve_cleanup(&sieve);
     return ok;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "index/store/keys.h"
-#include "query/filter.h"
+#include "query/sieve.h"
 
 // So many entries are read for good before their certificates are compared.
 enum { READ_AT_ONCE_MAX = 8 };
@@ -170,7 +170,7 @@ static void settle_issuers(struct issuance *out)
 static bool find_issuer_key(struct show *show)
 {
     struct issuance *out = show->out;
-    bool verify = filter_asks_for_key(show->question->filters);
+    bool verify = sieve_asks_for_key(show->question->filters);
 
     for (size_t i = 0; i < out->num_sightings; i++) {
         const struct sighting *sighting = &out->sightings[i];

@@ -162,8 +162,7 @@ static void add_names(struct names *names, const struct json *list,
 // The names that matched, then the others that the certificate has.
 static void append_names(struct buffer *out, const struct json *issuance)
 {
-    static const char *const lists[] = {"matched", "dns_names",
-                                        "ip_addresses"};
+    static const char *const lists[] = {"matched", "dns_names", "ip_addresses"};
     const struct json *matched = json_member(issuance, "matched");
     const struct json *flags = json_member(issuance, "flags");
     struct names names = {0};

@@ -1,13 +1,13 @@
-// filter.c - see filter.h.
+// sieve.c - see sieve.h.
 
-#include "query/filter.h"
+#include "query/sieve.h"
 
 #include <stdlib.h>
 
 #include "index/base/text.h"
 #include "query/name_text.h"
 
-bool filter_asks_for_key(const struct filters *filters)
+bool sieve_asks_for_key(const struct filters *filters)
 {
     return filters->issuer_keys.num > 0 || filters->not_issuer_keys.num > 0;
 }
@@ -29,7 +29,7 @@ static bool is_log(const struct index_log *log, struct bytes text)
     return same;
 }
 
-static bool add_logs(struct filter *filter, struct bytes text,
+static bool add_logs(struct sieve *sieve, struct bytes text,
                      const struct snapshot *snapshot, struct err *err)
 {
     char quoted[128];
@@ -39,49 +39,48 @@ static bool add_logs(struct filter *filter, struct bytes text,
         const struct index_log *log = snapshot_log(snapshot, i);
 
         if (!is_log(log, text)) continue;
-        filter->logs[filter->num_logs++] = log->number;
+        sieve->logs[sieve->num_logs++] = log->number;
         found = true;
     }
     if (found) return true;
     return err_set(err, ERR_USAGE, "%slog: the index has no log '%s'",
-                   filter->filters->as_options ? "--" : "",
+                   sieve->filters->as_options ? "--" : "",
                    text_escape(quoted, sizeof quoted, text));
 }
 
-bool filter_init(struct filter *filter, const struct filters *filters,
-                 const struct snapshot *snapshot, uint64_t now_ms,
-                 struct err *err)
+bool sieve_init(struct sieve *sieve, const struct filters *filters,
+                const struct snapshot *snapshot, uint64_t now_ms,
+                struct err *err)
 {
     size_t num_logs = snapshot_num_logs(snapshot);
 
-    *filter = (struct filter){.filters = filters, .now_ms = now_ms};
+    *sieve = (struct sieve){.filters = filters, .now_ms = now_ms};
     if (filters->logs.num == 0) return true;
-    filter->logs =
-        calloc(filters->logs.num * num_logs + 1, sizeof *filter->logs);
-    if (filter->logs == NULL) {
+    sieve->logs = calloc(filters->logs.num * num_logs + 1, sizeof *sieve->logs);
+    if (sieve->logs == NULL) {
         return err_set(err, ERR_MEMORY, "log: no memory left for it");
     }
     for (size_t i = 0; i < filters->logs.num; i++) {
-        if (!add_logs(filter, filters->logs.texts[i], snapshot, err)) {
+        if (!add_logs(sieve, filters->logs.texts[i], snapshot, err)) {
             return false;
         }
     }
     return true;
 }
 
-void filter_cleanup(struct filter *filter)
+void sieve_cleanup(struct sieve *sieve)
 {
-    free(filter->logs);
-    arena_cleanup(&filter->scratch);
-    *filter = (struct filter){0};
+    free(sieve->logs);
+    arena_cleanup(&sieve->scratch);
+    *sieve = (struct sieve){0};
 }
 
 // Dates are those of the TBSCertificate, the same for all members.
-static bool dates_pass(const struct filter *filter,
+static bool dates_pass(const struct sieve *sieve,
                        const struct entry_facts *facts)
 {
-    const struct filters *filters = filter->filters;
-    int64_t now = (int64_t)(filter->now_ms / 1000);
+    const struct filters *filters = sieve->filters;
+    int64_t now = (int64_t)(sieve->now_ms / 1000);
 
     if (facts->not_before != CERT_TIME_UNREADABLE) {
         if (filters->has_since && facts->not_before < filters->since) {
@@ -103,20 +102,20 @@ static bool dates_pass(const struct filter *filter,
     return true;
 }
 
-static bool log_passes(const struct filter *filter, uint32_t log)
+static bool log_passes(const struct sieve *sieve, uint32_t log)
 {
-    for (size_t i = 0; i < filter->num_logs; i++) {
-        if (filter->logs[i] == log) return true;
+    for (size_t i = 0; i < sieve->num_logs; i++) {
+        if (sieve->logs[i] == log) return true;
     }
-    return filter->filters->logs.num == 0;
+    return sieve->filters->logs.num == 0;
 }
 
-static bool sighting_passes(const struct filter *filter,
+static bool sighting_passes(const struct sieve *sieve,
                             const struct entry_facts *facts)
 {
-    const struct filters *filters = filter->filters;
+    const struct filters *filters = sieve->filters;
 
-    if (!log_passes(filter, facts->log)) return false;
+    if (!log_passes(sieve, facts->log)) return false;
     // Of a leaf that cannot be read neither type nor timestamp is known.
     if (facts->type == LEAF_UNKNOWN) return true;
     if (filters->type == TYPE_PRECERT && facts->type != LEAF_PRECERT) {
@@ -198,7 +197,7 @@ static bool has_hash(const struct hash_list *list,
 
 // Excludes only by a key that one of the members proves; a precertificate does
 // so without a signature to verify, so they are asked first.
-static bool key_passes(struct filter *filter, const struct group *group,
+static bool key_passes(struct sieve *sieve, const struct group *group,
                        struct snapshot *snapshot, bool *passes, struct err *err)
 {
     static const enum leaf_type order[] = {LEAF_PRECERT, LEAF_X509};
@@ -213,45 +212,45 @@ static bool key_passes(struct filter *filter, const struct group *group,
         bool has_bytes, has_key;
 
         if (member->facts.type != order[i / group->num_members]) continue;
-        arena_reset(&filter->scratch);
+        arena_reset(&sieve->scratch);
         if (!snapshot_entry(snapshot, member->id, &entry, &has_bytes,
-                            &filter->scratch, err) ||
+                            &sieve->scratch, err) ||
             !group_prove_issuer(snapshot, &entry, has_bytes, &proof, &has_key,
                                 &key, err)) {
             return false;
         }
         if (proof != ISSUER_PROVEN) continue;
-        *passes = (filter->filters->issuer_keys.num == 0 ||
-                   has_hash(&filter->filters->issuer_keys, &key)) &&
-                  !has_hash(&filter->filters->not_issuer_keys, &key);
+        *passes = (sieve->filters->issuer_keys.num == 0 ||
+                   has_hash(&sieve->filters->issuer_keys, &key)) &&
+                  !has_hash(&sieve->filters->not_issuer_keys, &key);
         return true;
     }
     return true;
 }
 
-bool filter_passes(struct filter *filter, const struct group *group,
-                   struct snapshot *snapshot, bool *passes, struct err *err)
+bool sieve_passes(struct sieve *sieve, const struct group *group,
+                  struct snapshot *snapshot, bool *passes, struct err *err)
 {
-    const struct filters *filters = filter->filters;
+    const struct filters *filters = sieve->filters;
     bool any = false, has_bytes;
 
     *passes = false;
-    if (!dates_pass(filter, &group->members[0].facts)) return true;
+    if (!dates_pass(sieve, &group->members[0].facts)) return true;
     for (size_t i = 0; i < group->num_members && !any; i++) {
-        any = sighting_passes(filter, &group->members[i].facts);
+        any = sighting_passes(sieve, &group->members[i].facts);
     }
     if (!any) return true;
     *passes = true;
     if (filters->issuers.num > 0 || filters->not_issuers.num > 0) {
         struct entry entry;
 
-        arena_reset(&filter->scratch);
+        arena_reset(&sieve->scratch);
         if (!snapshot_entry(snapshot, group->members[0].id, &entry, &has_bytes,
-                            &filter->scratch, err) ||
+                            &sieve->scratch, err) ||
             !issuer_passes(filters, &entry, passes, err)) {
             return false;
         }
     }
-    if (!*passes || !filter_asks_for_key(filters)) return true;
-    return key_passes(filter, group, snapshot, passes, err);
+    if (!*passes || !sieve_asks_for_key(filters)) return true;
+    return key_passes(sieve, group, snapshot, passes, err);
 }
