@@ -568,6 +568,56 @@ static void a_begun_answer_is_not_asked_again(void **state)
     assert_int_equal(close_world(&world), 1);
 }
 
+// Sends an answer that nobody has asked for behind the first one, in the same
+// piece or a moment later.
+static void serve_two_answers(struct peer_conn *conn)
+{
+    static const char first[] = OK "Content-Length: 2\r\n\r\nhi";
+    static const char wrong[] = OK "Content-Length: 5\r\n\r\nwrong";
+    bool apart = *(const char *)conn->context == 'a';
+    struct timespec pause = {.tv_nsec = 1000000};
+    struct buffer head = {0}, both = {0};
+
+    if (peer_read_head(conn, &head)) {
+        buffer_append_text(&both, first);
+        if (!apart) buffer_append_text(&both, wrong);
+        (void)peer_send(conn, buffer_bytes(&both));
+        if (apart) nanosleep(&pause, NULL);
+        if (apart) (void)peer_say(conn, wrong);
+        peer_stall(conn);
+    }
+    buffer_cleanup(&head);
+    buffer_cleanup(&both);
+}
+
+static void excess_is_never_the_next_answer(void **state)
+{
+    static const char *const names[] = {NULL, LOCAL};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct peer_options peer = {.serve = serve_two_answers,
+                                    .context = i / 2 == 0 ? "t" : "a",
+                                    .names = names[i % 2]};
+        struct fetch_options options = {.connections_max = 1};
+        struct world world;
+        struct ask ask = {0};
+
+        open_world(&world, &peer, options);
+        for (int k = 0; k < 3; k++) {
+            struct timespec pause = {.tv_nsec = 60000000};
+            struct err err;
+
+            ask_and_wait(&world, &ask, "/");
+            check_answer(&ask, 200, "hi");
+            buffer_cleanup(&ask.request.body);
+            nanosleep(&pause, NULL);
+            assert_true(ring_run(world.ring, false, &err));
+        }
+        assert_int_equal(close_world(&world), 3);
+    }
+}
+
 // A server that closes while idle is noticed before the next request.
 static void an_idle_close_is_noticed(void **state)
 {
@@ -1241,6 +1291,7 @@ int main(void)
         cmocka_unit_test(a_closed_kept_connection_is_replaced),
         cmocka_unit_test(it_is_replaced_once),
         cmocka_unit_test(a_begun_answer_is_not_asked_again),
+        cmocka_unit_test(excess_is_never_the_next_answer),
         cmocka_unit_test(an_idle_close_is_noticed),
         cmocka_unit_test(tells_what_the_head_says),
         cmocka_unit_test(takes_a_body_up_to_its_limit),
