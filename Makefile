@@ -63,6 +63,7 @@ index_sources := $(call sources_in,index)
 ingest_sources := $(call sources_in,ingest)
 query_sources := $(call sources_in,query)
 support_sources := $(filter-out $(mains) tests/support/test_%.c,$(sort $(wildcard tests/support/*.c)))
+unit_sources := $(shell grep -ls 'support/check.h' tests/support/*.c)
 test_sources := $(sort $(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 fuzz_sources := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 bench_sources := $(sort $(wildcard bench/bench_*.c))
@@ -95,7 +96,8 @@ $(BUILD)/rel/%.o: %.c | $(BUILD)/boringssl.ok
 $(BUILD)/rel/libindex.a: $(call rel,$(index_sources))
 $(BUILD)/rel/libingest.a: $(call rel,$(ingest_sources))
 $(BUILD)/rel/libquery.a: $(call rel,$(query_sources))
-$(BUILD)/rel/libsupport.a: $(call rel,$(support_sources))
+# The test log alone: what needs cmocka is for the tests.
+$(BUILD)/rel/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sources)))
 
 %.a:
 	@mkdir -p $(@D)
