@@ -181,21 +181,21 @@ static bool parse_name(const struct parser *parser)
     }
     for (size_t i = 0; i < list.num_terms; i++) {
         const struct term *term = &list.terms[i];
-        bool ok;
+        bool ok = true;
 
         if (term->kind == TERM_DNS) is_name = true;
-        if (term->kind != TERM_DNS || scope == SCOPE_EXACT) {
-            ok = add_exact(parser, term->kind, term->value, 0, 0);
-        } else if (scope == SCOPE_SUBDOMAINS) {
-            ok = add_subtree(parser, term->value);
-        } else {
+        if (scope == SCOPE_SUBDOMAINS) {
+            // Of another reading, as an address, there are none.
+            if (term->kind == TERM_DNS) ok = add_subtree(parser, term->value);
+        } else if (scope == SCOPE_COVERING && term->kind == TERM_DNS) {
             ok = add_covering(parser, term->value);
+        } else {
+            ok = add_exact(parser, term->kind, term->value, 0, 0);
         }
         if (!ok) return false;
     }
     parser->question->kind = is_name ? QUESTION_NAME : QUESTION_ADDRESS;
-    if (!is_name && scope == SCOPE_SUBDOMAINS) return refuse_scope(parser);
-    return true;
+    return is_name || scope != SCOPE_SUBDOMAINS || refuse_scope(parser);
 }
 
 static bool parse_prefix(const struct parser *parser, uint8_t octets[16],

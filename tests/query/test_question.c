@@ -385,6 +385,24 @@ static void finds_u_labels(void **state)
     arena_reset(&arena);
 }
 
+// One reading is an address, the other a name: only that has a subtree.
+static void takes_the_subtree_of_names_alone(void **state)
+{
+    struct filters filters = {.scope = SCOPE_SUBDOMAINS};
+    struct question question;
+    struct err err = {0};
+
+    (void)state;
+    test_case = "::ff and two no-break spaces";
+    CHECK(question_parse(&question, &filters, bytes_from_text("::ff\xa0\xa0"),
+                         "q", &arena, &err));
+    CHECK(question.num_ranges > 0);
+    for (size_t i = 0; i < question.num_ranges; i++) {
+        CHECK(!question.ranges[i].exact);
+    }
+    arena_reset(&arena);
+}
+
 // Of a subtree whose name is cut in its key the names themselves decide.
 static void tells_long_subtrees_apart(void **state)
 {
@@ -499,6 +517,7 @@ int main(void)
         cmocka_unit_test(reads_and_refuses_questions),
         cmocka_unit_test(limits_its_length),
         cmocka_unit_test(finds_u_labels),
+        cmocka_unit_test(takes_the_subtree_of_names_alone),
         cmocka_unit_test(tells_long_subtrees_apart),
         cmocka_unit_test(tells_questions_apart),
         cmocka_unit_test(names_every_field),
