@@ -133,6 +133,7 @@ struct run {
     struct chunk *chunk;
     struct buffer dictionary;
     struct merkle_frontier frontier;
+    struct merkle_frontier left; // before the chunk at hand
     uint64_t in_chunk;
 };
 
@@ -154,11 +155,9 @@ static void open_records(struct run *run, struct bytes sealed)
 
 static void append_chunk(struct run *run)
 {
-    struct chunk_proof proof = {.left = run->frontier};
+    struct chunk_proof proof = {.left = run->left};
     struct err err = {0};
 
-    // What append stores of a proof does not depend on what the proof says.
-    proof.left.size = run->frontier.size - run->in_chunk;
     proof.head = (struct head){.kind = HEAD_STH,
                                .size = run->frontier.size,
                                .timestamp_ms = run->frontier.size,
@@ -224,6 +223,7 @@ static void run_tile(struct run *run, uint64_t t, struct arena *arena)
          ok = tile_parse_data(bytes, TILE_WIDTH, t * TILE_WIDTH,
                               buffer_bytes(&plain), arena, &err));
     if (!ok) die("tile: %s", err.text);
+    if (run->in_chunk == 0) run->left = run->frontier;
     STEP(run, STAGE_HASH, hash_all(run, bytes));
     STEP(run, STAGE_UNDERSTAND, understand_all(entries, bytes, arena));
     if (run->in_chunk == 0) {
