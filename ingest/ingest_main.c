@@ -173,7 +173,7 @@ static bool add_logs(struct pipeline *pipeline, struct index *index,
     for (size_t i = 0; i < choice->num_logs; i++) {
         if (!add_log(pipeline, index, &choice->logs[i], keys[i], options,
                      err)) {
-            return err_wrap(err, "%s", choice->logs[i].description.name);
+            return false;
         }
         keys[i] = NULL; // the pipeline's now
     }

@@ -8,7 +8,7 @@
 #include "ingest/options.h"
 #include "ingest/pipeline.h"
 
-enum { PROGRESS_TICK_MS = 100 };
+enum { PROGRESS_TICK_MS = 20 };
 
 // progress_open chooses how; progress_tick is called every PROGRESS_TICK_MS,
 // progress_close at the end.

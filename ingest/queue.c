@@ -26,13 +26,17 @@ void queue_put(struct queue *queue, struct batch *batch)
     (void)pthread_mutex_unlock(&queue->lock);
 }
 
-// Takes up to `max` off the front; the lock is held.
-static struct batch *cut(struct queue *queue, size_t max)
+// Takes batches off the front; the lock is held.
+static struct batch *cut(struct queue *queue, size_t max, uint64_t entries_max)
 {
     struct batch *first = queue->first, *last = first;
+    uint64_t entries;
 
     if (first == NULL) return NULL;
+    entries = first->end - first->first;
     for (size_t i = 1; i < max && last->next != NULL; i++) {
+        entries += last->next->end - last->next->first;
+        if (entries > entries_max) break;
         last = last->next;
     }
     queue->first = last->next;
@@ -41,7 +45,7 @@ static struct batch *cut(struct queue *queue, size_t max)
     return first;
 }
 
-struct batch *queue_take(struct queue *queue, size_t max)
+struct batch *queue_take(struct queue *queue, size_t max, uint64_t entries_max)
 {
     struct batch *first;
 
@@ -49,7 +53,7 @@ struct batch *queue_take(struct queue *queue, size_t max)
     while (queue->first == NULL && !queue->closed) {
         (void)pthread_cond_wait(&queue->changed, &queue->lock);
     }
-    first = cut(queue, max);
+    first = cut(queue, max, entries_max);
     (void)pthread_mutex_unlock(&queue->lock);
     return first;
 }
@@ -59,7 +63,7 @@ struct batch *queue_take_all(struct queue *queue)
     struct batch *first;
 
     (void)pthread_mutex_lock(&queue->lock);
-    first = cut(queue, SIZE_MAX);
+    first = cut(queue, SIZE_MAX, UINT64_MAX);
     (void)pthread_mutex_unlock(&queue->lock);
     return first;
 }

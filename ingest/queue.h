@@ -24,9 +24,10 @@ void queue_cleanup(struct queue *queue);
 // queue_put adds a batch at the end.
 void queue_put(struct queue *queue, struct batch *batch);
 
-// queue_take waits for batches and takes up to `max` in order, linked by
-// `next`; NULL when the queue is closed and empty.
-struct batch *queue_take(struct queue *queue, size_t max);
+// queue_take waits for batches and takes one, and then up to `max` in order,
+// linked by `next`, while they hold no more than `entries_max` entries; NULL
+// when the queue is closed and empty.
+struct batch *queue_take(struct queue *queue, size_t max, uint64_t entries_max);
 
 // queue_take_all takes all there are without waiting; NULL when there is none.
 struct batch *queue_take_all(struct queue *queue);

@@ -365,9 +365,28 @@ static bool plan(struct reader *reader, uint64_t first, uint64_t end,
     return ok;
 }
 
+// Under --follow a data tile that is not full is waited for, for some time
+// (CT-PROTOCOLS section 8.4); its hashes prove the head meanwhile.
+static uint64_t without_partial(struct reader *reader, uint64_t end)
+{
+    const struct pipeline_options *options = pipeline_options(reader->pipeline);
+    uint64_t now = ring_now_ms();
+
+    if (!reader->caught_up || reader->log.api != LOG_API_STATIC ||
+        end % TILE_WIDTH == 0) {
+        return end;
+    }
+    if (reader->partial_tile != end / TILE_WIDTH) {
+        reader->partial_tile = end / TILE_WIDTH;
+        reader->partial_since = now;
+    }
+    if (now >= reader->partial_since + options->partial_after_ms) return end;
+    return end - end % TILE_WIDTH;
+}
+
 void head_gaps(struct reader *reader)
 {
-    uint64_t first = 0, end = reader->pin.size;
+    uint64_t first = 0, end = without_partial(reader, reader->pin.size);
     struct err err;
 
     if (reader->config.has_range) {
@@ -445,6 +464,7 @@ static void finish_round(struct reader *reader)
     }
     reader_show(reader);
     if (options->follow) {
+        reader->caught_up = true;
         ring_timeout(reader->options.ring, &reader->timer, options->poll_ms,
                      on_poll);
         return;

@@ -17,8 +17,6 @@
 
 enum {
     PIECES_MAX = 64,
-    BYTES_PER_ENTRY_FIRST = 5000, // RFC 6962 JSON of real logs: 4,400
-    ISSUERS_UNDER_WAY_MAX = 64,
 };
 
 struct issuer_ask {
@@ -131,6 +129,14 @@ static void take_issuers(struct reader *reader, const struct entry_bytes *bytes,
                          const struct bytes *certificates)
 {
     for (size_t i = 0; i < bytes->num_chain; i++) {
+        struct sha256_hash *seen =
+            &reader
+                 ->issuers_seen[bytes->chain[i].bytes[0] % READER_ISSUERS_SEEN];
+
+        // A log has few issuers: nearly always it is one just seen, and the
+        // other threads need not be asked.
+        if (sha256_equal(seen, &bytes->chain[i])) continue;
+        *seen = bytes->chain[i];
         if (!pipeline_claim_issuer(reader->pipeline, &bytes->chain[i])) {
             continue;
         }
@@ -378,7 +384,8 @@ static bool ask_piece(struct reader *reader, struct piece *piece,
 // as the memory holds, and one at least.
 static unsigned window(const struct reader *reader)
 {
-    size_t per_entry = reader->bytes_per_entry;
+    // A body that grows has room for twice what it holds.
+    size_t per_entry = 2 * reader->bytes_per_entry;
     size_t piece_bytes =
         per_entry *
         (reader->log.api == LOG_API_STATIC ? TILE_WIDTH : reader->source.batch);
@@ -489,7 +496,8 @@ static void on_piece(struct piece *piece)
     uint64_t begun = cpu_now_ns();
 
     if (piece->ask.result == ASK_ANSWERED) {
-        size_t mean = piece->ask.body.len / piece->num_entries;
+        size_t mean =
+            (piece->ask.body.len + piece->arena.total) / piece->num_entries;
 
         reader->bytes_per_entry = (reader->bytes_per_entry * 7 + mean) / 8;
         piece->is_ready = true;

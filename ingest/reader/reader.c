@@ -12,6 +12,8 @@ enum {
     // A batch of 4,096 entries as encoded, and the pieces that wait for it.
     BATCH_MEMORY = 6 << 20,
     WIDTH_MIN = 256,
+    BATCHES_MIN = 3,
+    BATCH_ASKED_MIN = 32,
 };
 
 // ---------------------------------------------------------------- settling
@@ -106,20 +108,20 @@ static unsigned num_connections(const struct reader *reader)
                                              : CONNECTIONS_RFC6962;
 }
 
-// As many batches as half of the memory holds; where that is not even two,
-// smaller ones.
+// As many batches as half of the memory holds; where that are fewer than a
+// pipeline needs, smaller ones.
 static bool make_batches(struct reader *reader, struct err *err)
 {
-    size_t half = reader->options.memory / 2;
-    size_t num = half / BATCH_MEMORY;
+    size_t half = reader->options.memory / 2, size = BATCH_MEMORY;
+    size_t num;
 
     reader->chunk_width = BATCH_ENTRIES_MAX;
-    while (reader->chunk_width > WIDTH_MIN &&
-           half * (BATCH_ENTRIES_MAX / reader->chunk_width) <
-               2 * (size_t)BATCH_MEMORY) {
+    while (reader->chunk_width > WIDTH_MIN && half < BATCHES_MIN * size) {
         reader->chunk_width /= 2;
+        size /= 2;
     }
-    if (num < 2) num = 2;
+    num = half / size;
+    if (num < BATCHES_MIN) num = BATCHES_MIN;
     if (num > READER_BATCHES_MAX) num = READER_BATCHES_MAX;
     for (; reader->num_batches < num; reader->num_batches++) {
         if (!batch_new(&reader->batches[reader->num_batches], reader, err)) {
@@ -127,6 +129,18 @@ static bool make_batches(struct reader *reader, struct err *err)
         }
     }
     return true;
+}
+
+// As many entries a call as leave room for two answers.
+static unsigned batch_max(const struct reader *reader)
+{
+    size_t most = reader->options.memory / 4 / (2 * BYTES_PER_ENTRY_FIRST);
+    unsigned batch = SOURCE_BATCH_MAX;
+
+    while (batch > BATCH_ASKED_MIN && batch > most) {
+        batch /= 2;
+    }
+    return batch;
 }
 
 bool reader_new(struct reader **out, const struct reader_config *config,
@@ -151,6 +165,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     reader->last_piece = &reader->pieces;
     reader->last_proving = &reader->proving;
     (void)pthread_mutex_init(&reader->lock, NULL);
+    reader->source.batch_max = batch_max(reader);
     source_init(&reader->source, reader->log.api);
     reader->source.ring = options->ring;
     reader->source.key = config->key;
@@ -315,17 +330,16 @@ void reader_fail(struct reader *reader, const struct err *err)
 
 void reader_stop(struct reader *reader)
 {
+    bool follows = pipeline_options(reader->pipeline)->follow;
+    bool is_complete =
+        reader->log.has_head && reader->log.verified == reader->log.head_size;
     struct err err;
 
     if (reader->ending || reader->stopping) return;
     reader->stopping = true;
     (void)err_set(&err, ERR_INTERRUPTED, "interrupted");
-    reader_end(reader,
-               reader->log.has_head &&
-                       reader->log.verified == reader->log.head_size
-                   ? READER_COMPLETE
-                   : READER_PARTIAL,
-               &err);
+    reader_end(reader, is_complete ? READER_COMPLETE : READER_PARTIAL,
+               follows ? NULL : &err);
     source_cancel(&reader->source);
     asker_cancel(reader->asker);
 }

@@ -30,6 +30,8 @@
 enum {
     READER_BATCHES_MAX = 8,
     READER_CHECKS_MAX = 8,
+    BYTES_PER_ENTRY_FIRST = 5000, // RFC 6962 JSON of real logs: 4,400
+    READER_ISSUERS_SEEN = 256,    // a power of two
 };
 
 typedef void reader_step(struct reader *reader);
@@ -75,6 +77,9 @@ struct reader {
     size_t num_checks;
 
     // What is to be read.
+    bool caught_up;         // once, under --follow
+    uint64_t partial_tile;  // the tile at the edge that is not full
+    uint64_t partial_since; // when it was first seen
     struct arena gaps_arena;
     struct log_range *gaps;
     size_t num_gaps, gap;
@@ -99,6 +104,7 @@ struct reader {
     bool trained;
     struct buffer issuers; // to go with the next batch
     struct issuer_ask *issuer_asks;
+    struct sha256_hash issuers_seen[READER_ISSUERS_SEEN];
 
     // What does not fit.
     bool has_suspect;

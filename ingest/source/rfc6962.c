@@ -60,11 +60,11 @@ static void learn_batch(struct source *source, const struct piece *piece)
     if (piece->num_entries == piece->num_wanted) {
         if (++source->num_full < FULL_ANSWERS_TO_GROW) return;
         source->num_full = 0;
-        if (source->batch * 2 <= SOURCE_BATCH_MAX) source->batch *= 2;
+        if (source->batch * 2 <= source->batch_max) source->batch *= 2;
         return;
     }
     source->num_full = 0;
-    for (unsigned power = 1; power <= SOURCE_BATCH_MAX; power *= 2) {
+    for (unsigned power = 1; power <= source->batch_max; power *= 2) {
         if (power >= piece->num_entries && end % power == 0) {
             batch = power;
             break;

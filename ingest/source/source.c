@@ -8,7 +8,8 @@
 void source_init(struct source *source, enum log_api api)
 {
     source->ops = api == LOG_API_STATIC ? &source_static : &source_rfc6962;
-    source->batch = SOURCE_BATCH_MAX;
+    if (source->batch_max == 0) source->batch_max = SOURCE_BATCH_MAX;
+    source->batch = source->batch_max;
     source->batch_known = api == LOG_API_STATIC;
     source->last_proof = &source->proofs;
 }

@@ -119,7 +119,7 @@ struct source {
     struct sha256_hash root;
 
     // RFC 6962: entries a call, as learnt.
-    unsigned batch;
+    unsigned batch, batch_max;
     bool batch_known;
     unsigned num_full; // answers in a row that were not cut
 
