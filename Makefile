@@ -63,7 +63,11 @@ index_sources := $(call sources_in,index)
 ingest_sources := $(call sources_in,ingest)
 query_sources := $(call sources_in,query)
 support_sources := $(filter-out $(mains) tests/support/test_%.c,$(sort $(wildcard tests/support/*.c)))
-unit_sources := $(shell grep -lsE 'support/(check|signer)\.h' tests/support/*.c)
+# What needs cmocka, itself or by a header: for the tests, not for the test log.
+includers = $(shell grep -lsE 'support/($(subst $() ,|,$(basename $(notdir $(1)))))\.h"' $(2))
+unit_headers := $(call includers,check.h,tests/support/*.h)
+unit_headers += check.h $(call includers,$(unit_headers) check.h,tests/support/*.h)
+unit_sources := $(call includers,$(sort $(unit_headers)),tests/support/*.c)
 test_sources := $(sort $(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 fuzz_sources := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 bench_sources := $(sort $(wildcard bench/bench_*.c))
@@ -96,7 +100,7 @@ $(BUILD)/rel/%.o: %.c | $(BUILD)/boringssl.ok
 $(BUILD)/rel/libindex.a: $(call rel,$(index_sources))
 $(BUILD)/rel/libingest.a: $(call rel,$(ingest_sources))
 $(BUILD)/rel/libquery.a: $(call rel,$(query_sources))
-# The test log alone: what needs cmocka is for the tests.
+# Without what needs cmocka.
 $(BUILD)/rel/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sources)))
 
 %.a:
