@@ -58,7 +58,6 @@ static void make_leaf(struct made_log *log, uint64_t index)
     struct buffer extensions = {0}, poisoned = {0}, cert = {0};
     struct make_cert what = {.issuer = "Made CA 0"};
     struct leaf leaf = {.timestamp_ms = 1700000000000 + index * 1000};
-    static const uint8_t key_hash[SHA256_LEN] = {7};
 
     make_extensions(&extensions, log->log.name, index, false);
     make_extensions(&poisoned, log->log.name, index, true);
@@ -66,7 +65,7 @@ static void make_leaf(struct made_log *log, uint64_t index)
     if (index % 3 == 1) {
         make_tbs(&cert, &what);
         leaf.type = LEAF_PRECERT;
-        leaf.issuer_key_hash = bytes_of(key_hash, sizeof key_hash);
+        leaf.issuer_key_hash = sha256_bytes(&log->key_hash);
         what.extensions = buffer_bytes(&poisoned);
         make_certificate(&log->precerts[index], &what);
     } else {
@@ -83,6 +82,8 @@ static void make_leaf(struct made_log *log, uint64_t index)
 
 void made_log_new(struct made_log *log, const char *name, uint64_t num)
 {
+    struct cert issuer;
+
     *log = (struct made_log){.num = num, .signer = signer_new_p256()};
     (void)snprintf(log->log.name, sizeof log->log.name, "%s", name);
     (void)snprintf(log->log.url, sizeof log->log.url, "https://%s/", name);
@@ -95,16 +96,6 @@ void made_log_new(struct made_log *log, const char *name, uint64_t num)
     log->hashes = calloc(num + 1, sizeof *log->hashes);
     assert_true(log->leaves != NULL && log->precerts != NULL &&
                 log->hashes != NULL);
-    for (uint64_t i = 0; i < num; i++) {
-        uint8_t prefix = 0;
-        struct buffer hashed = {0};
-
-        make_leaf(log, i);
-        buffer_append_byte(&hashed, prefix);
-        buffer_append(&hashed, buffer_bytes(&log->leaves[i]));
-        log->hashes[i] = sha256(buffer_bytes(&hashed));
-        buffer_cleanup(&hashed);
-    }
     for (unsigned i = 0; i < 2; i++) {
         char cn[32];
         struct buffer rdn = {0};
@@ -116,6 +107,19 @@ void made_log_new(struct made_log *log, const char *name, uint64_t num)
         make_certificate(&log->issuers[i], &what);
         log->chain[i] = sha256(buffer_bytes(&log->issuers[i]));
         buffer_cleanup(&rdn);
+    }
+    CHECK(cert_parse(&issuer, buffer_bytes(&log->issuers[0]),
+                     CERT_FORM_CERTIFICATE, NULL));
+    log->key_hash = sha256(issuer.spki);
+    for (uint64_t i = 0; i < num; i++) {
+        uint8_t prefix = 0;
+        struct buffer hashed = {0};
+
+        make_leaf(log, i);
+        buffer_append_byte(&hashed, prefix);
+        buffer_append(&hashed, buffer_bytes(&log->leaves[i]));
+        log->hashes[i] = sha256(buffer_bytes(&hashed));
+        buffer_cleanup(&hashed);
     }
 }
 

@@ -20,7 +20,8 @@ struct made_log {
     struct buffer *precerts; // empty for a final
     struct sha256_hash *hashes;
     struct sha256_hash chain[2];
-    struct buffer issuers[2]; // their certificates
+    struct buffer issuers[2];    // their certificates
+    struct sha256_hash key_hash; // of the first one's key
 };
 
 // made_log_new makes a log of `num` entries; `name` is also its seed.
