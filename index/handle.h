@@ -59,9 +59,3 @@ MUST_USE bool index_find_dictionary(struct index *index, struct lmdb_txn *txn,
 MUST_USE bool snapshot_decode(struct snapshot *snapshot,
                               const struct record *record, struct entry *entry,
                               struct arena *arena, struct err *err);
-
-// snapshot_leaf_hash gives the leaf hash of an entry: of RECORD_FULL from the
-// leaf's bytes, of RECORD_FACTS as it was kept.
-MUST_USE bool snapshot_leaf_hash(struct snapshot *snapshot, uint64_t id,
-                                 struct sha256_hash *hash, struct arena *arena,
-                                 struct err *err);

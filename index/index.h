@@ -94,6 +94,10 @@ void snapshot_close(struct snapshot *snapshot);
 MUST_USE bool snapshot_renew(struct snapshot *snapshot, bool *changed,
                              struct err *err);
 
+// snapshot_park lets go of the moment and keeps everything that makes the next
+// snapshot_renew cheap; nothing else may be asked in between.
+void snapshot_park(struct snapshot *snapshot);
+
 // snapshot_num_logs and snapshot_log list the logs, by number.
 size_t snapshot_num_logs(const struct snapshot *snapshot);
 const struct index_log *snapshot_log(const struct snapshot *snapshot,
@@ -170,6 +174,18 @@ typedef bool chunk_visit(void *context, const struct chunk_info *chunk,
 MUST_USE bool snapshot_each_chunk(struct snapshot *snapshot, uint32_t log,
                                   chunk_visit *visit, void *context,
                                   struct err *err);
+
+// snapshot_find_chunk gives the chunk that holds a log's entry, with its proof;
+// ERR_NOT_FOUND.
+MUST_USE bool snapshot_find_chunk(struct snapshot *snapshot, uint32_t log,
+                                  uint64_t index, struct chunk_info *out,
+                                  struct err *err);
+
+// snapshot_leaf_hash gives the leaf hash of an entry: of KEEP_FULL from the
+// leaf's bytes, of KEEP_FACTS as it was kept.
+MUST_USE bool snapshot_leaf_hash(struct snapshot *snapshot, uint64_t id,
+                                 struct sha256_hash *hash, struct arena *arena,
+                                 struct err *err);
 
 // snapshot_next_id is one above the highest id: an `after` that will only give
 // what comes later.

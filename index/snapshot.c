@@ -59,6 +59,11 @@ bool snapshot_renew(struct snapshot *snapshot, bool *changed, struct err *err)
            (!*changed || load(snapshot, err));
 }
 
+void snapshot_park(struct snapshot *snapshot)
+{
+    lmdb_park(snapshot->txn);
+}
+
 // ------------------------------------------------------------ logs
 
 size_t snapshot_num_logs(const struct snapshot *snapshot)
@@ -164,6 +169,17 @@ bool snapshot_find_entry(struct snapshot *snapshot, uint32_t log,
 
     if (!find_chunk(snapshot, log, index, &walk, err)) return false;
     *id = walk.chunk.id + (index - walk.chunk.first);
+    return true;
+}
+
+bool snapshot_find_chunk(struct snapshot *snapshot, uint32_t log,
+                         uint64_t index, struct chunk_info *out,
+                         struct err *err)
+{
+    struct catalogue_walk walk;
+
+    if (!find_chunk(snapshot, log, index, &walk, err)) return false;
+    *out = walk.chunk;
     return true;
 }
 

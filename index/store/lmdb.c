@@ -57,6 +57,8 @@ struct lmdb_txn {
     MDB_txn *txn;
     bool write;
     bool idle;           // reset and not yet renewed
+    time_t checked;      // when its file was last known to be there
+    size_t last_id;      // of the moment it stands for
     uint64_t used_bytes; // no value ends above
     uint64_t bytes_put;
 };
@@ -501,6 +503,33 @@ const char *lmdb_version(void)
 
 // ------------------------------------------------------------ transactions
 
+static void count_txn(struct lmdb *env)
+{
+    (void)pthread_mutex_lock(&env->mutex);
+    env->num_txns++;
+    (void)pthread_mutex_unlock(&env->mutex);
+}
+
+// Counts one that has ended or could not begin: after `rc`, where the writer
+// has made the mapping larger, this process takes over its size as soon as no
+// transaction is under way, and EINVAL asks to try again.
+static int discount_txn(struct lmdb *env, int rc)
+{
+    (void)pthread_mutex_lock(&env->mutex);
+    env->num_txns--;
+    if (rc == MDB_MAP_RESIZED && env->num_txns == 0) {
+        int resized;
+
+        CALL(resized, mdb_env_set_mapsize(env->env, 0));
+        env->map = NULL;
+        find_map(env);
+        rc = resized == 0 ? EINVAL : resized;
+    }
+    (void)pthread_mutex_unlock(&env->mutex);
+    // Another thread's is under way: it will be over in a moment.
+    return rc == MDB_MAP_RESIZED ? EINVAL : rc;
+}
+
 // The mapping may move only while no transaction is under way.
 static void grow_map(struct lmdb *env)
 {
@@ -527,26 +556,12 @@ static int begin_once(struct lmdb *env, bool write, MDB_txn **txn)
     env->num_txns++;
     (void)pthread_mutex_unlock(&env->mutex);
     CALL(rc, mdb_txn_begin(env->env, NULL, write ? 0 : MDB_RDONLY, txn));
-    if (rc == 0) return 0;
-    (void)pthread_mutex_lock(&env->mutex);
-    env->num_txns--;
-    if (rc == MDB_MAP_RESIZED && env->num_txns == 0) {
-        int resized;
-
-        CALL(resized, mdb_env_set_mapsize(env->env, 0));
-        env->map = NULL;
-        find_map(env);
-        rc = resized == 0 ? EINVAL : resized; // try again
-    }
-    (void)pthread_mutex_unlock(&env->mutex);
-    return rc;
+    return rc == 0 ? 0 : discount_txn(env, rc);
 }
 
 static void end_txn(struct lmdb_txn *txn)
 {
-    (void)pthread_mutex_lock(&txn->env->mutex);
-    txn->env->num_txns--;
-    (void)pthread_mutex_unlock(&txn->env->mutex);
+    if (!txn->idle) (void)discount_txn(txn->env, 0);
     free(txn);
 }
 
@@ -599,6 +614,7 @@ bool lmdb_begin(struct lmdb_txn **out, struct lmdb *env, bool write,
     }
     txn->env = env;
     txn->write = write;
+    txn->last_id = mdb_txn_id(txn->txn);
     note_used(txn);
     *out = txn;
     return true;
@@ -625,22 +641,44 @@ void lmdb_abort(struct lmdb_txn *txn)
     end_txn(txn);
 }
 
+// A look at the file is a system call, and readers are renewed a hundred
+// thousand times a second.
+static bool check_now_and_then(struct lmdb_txn *txn, struct err *err)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (txn->checked == now.tv_sec) return true;
+    txn->checked = now.tv_sec;
+    return check_present(txn->env, err);
+}
+
+void lmdb_park(struct lmdb_txn *txn)
+{
+    if (txn->idle) return;
+    mdb_txn_reset(txn->txn);
+    txn->idle = true;
+    (void)discount_txn(txn->env, 0);
+}
+
 bool lmdb_renew(struct lmdb_txn *txn, bool *changed, struct err *err)
 {
-    size_t before = mdb_txn_id(txn->txn);
+    size_t before = txn->last_id;
     int rc = EINVAL;
 
-    if (!check_present(txn->env, err)) return false;
-    if (!txn->idle) mdb_txn_reset(txn->txn);
-    txn->idle = true;
+    if (!check_now_and_then(txn, err)) return false;
+    lmdb_park(txn);
     for (int i = 0; rc == EINVAL && i < BEGIN_TRIES_MAX; i++) {
         if (i > 0) (void)nanosleep(&(struct timespec){0, 2000000}, NULL);
+        count_txn(txn->env);
         CALL(rc, mdb_txn_renew(txn->txn));
+        if (rc != 0) rc = discount_txn(txn->env, rc);
     }
     if (rc != 0) return fail(txn->env, 0, rc, "renew a reader", err);
     txn->idle = false;
-    note_used(txn);
-    *changed = mdb_txn_id(txn->txn) != before;
+    txn->last_id = mdb_txn_id(txn->txn);
+    *changed = txn->last_id != before;
+    if (*changed) note_used(txn);
     return true;
 }
 

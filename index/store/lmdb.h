@@ -72,6 +72,10 @@ void lmdb_abort(struct lmdb_txn *txn);
 // When it fails the reader can only be aborted.
 MUST_USE bool lmdb_renew(struct lmdb_txn *txn, bool *changed, struct err *err);
 
+// lmdb_park lets go of a reader's moment and keeps the reader, so that
+// lmdb_renew costs next to nothing; its cursors must be closed.
+void lmdb_park(struct lmdb_txn *txn);
+
 // lmdb_db_open opens a database by name; a writer makes what is missing.
 MUST_USE bool lmdb_db_open(struct lmdb_txn *txn, const char *name,
                            enum lmdb_order order, lmdb_db *db, struct err *err);
