@@ -30,6 +30,11 @@ void log_open(const char *program, enum log_format format,
     state.level = level;
 }
 
+bool log_shows(enum log_level level)
+{
+    return level <= state.level;
+}
+
 bool log_parse_format(enum log_format *format, const char *word)
 {
     static const char *const words[] = {"text", "logfmt", "json"};

@@ -17,6 +17,9 @@ void log_open(const char *program, enum log_format format,
 // log_parse_format reads text, logfmt or json.
 MUST_USE bool log_parse_format(enum log_format *format, const char *word);
 
+// log_shows tells whether lines of a level are shown.
+bool log_shows(enum log_level level);
+
 // log_line writes one line.  Bytes of strangers are escaped by the caller.
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 

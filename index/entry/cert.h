@@ -93,6 +93,14 @@ MUST_USE bool cert_log_form(struct buffer *out, const struct cert *cert);
 // cert_append_name_rfc4514 appends a Name as RFC 4514 text (last RDN first).
 void cert_append_name_rfc4514(struct buffer *out, struct bytes name);
 
+// cert_append_name_plain appends a Name as crt.sh and SSLMate show it: the
+// certificate's order, ", " between, short names for C ST L O OU CN, values
+// that need it in double quotes.
+void cert_append_name_plain(struct buffer *out, struct bytes name);
+
+// cert_append_organisation appends the first O of a Name, else nothing.
+void cert_append_organisation(struct buffer *out, struct bytes name);
+
 // cert_append_common_name appends the first CN of a Name, else nothing.
 void cert_append_common_name(struct buffer *out, struct bytes name);
 

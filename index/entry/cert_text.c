@@ -193,16 +193,82 @@ void cert_append_name_rfc4514(struct buffer *out, struct bytes name)
     reverse(out->data + start, out->len - start);
 }
 
-void cert_append_common_name(struct buffer *out, struct bytes name)
+// The attributes that have short names in the plain form.
+static const struct word plain_words[] = {
+    WORD("CN", OID_COMMON_NAME), WORD("L", "\x55\x04\x07"),
+    WORD("ST", "\x55\x04\x08"),  WORD("O", OID_ORGANISATION),
+    WORD("OU", "\x55\x04\x0b"),  WORD("C", "\x55\x04\x06"),
+};
+
+// Appends an attribute's value, in double quotes where it has a special
+// character or a blank at an end.
+static void append_quoted_value(struct buffer *out, const struct der *value)
+{
+    struct buffer text = {.max = out->max};
+    bool is_special = false;
+
+    if (!is_string(value->tag)) {
+        buffer_append_byte(out, '#');
+        text_append_hex(out, value->whole);
+        return;
+    }
+    cert_text_utf8(&text, value->tag, value->content);
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool is_edge = i == 0 || i + 1 == text.len;
+
+        if (memchr(",+\"<>;\\", c, 7) != NULL) is_special = true;
+        if (is_edge && (c == ' ' || (c == '#' && i == 0))) is_special = true;
+    }
+    if (is_special) buffer_append_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '"' || text.data[i] == '\\') {
+            buffer_append_byte(out, '\\');
+        }
+        buffer_append_byte(out, text.data[i]);
+    }
+    if (is_special) buffer_append_byte(out, '"');
+    if (!buffer_ok(&text)) out->failed = true;
+    buffer_cleanup(&text);
+}
+
+void cert_append_name_plain(struct buffer *out, struct bytes name)
+{
+    struct name_cursor cursor = name_open(name);
+    struct attribute attribute;
+    size_t start = out->len;
+
+    while (name_next(&cursor, &attribute)) {
+        if (out->len > start) {
+            buffer_append_text(out, attribute.begins_rdn ? ", " : " + ");
+        }
+        append_word(out, plain_words, COUNT_OF(plain_words), attribute.oid);
+        buffer_append_byte(out, '=');
+        append_quoted_value(out, &attribute.value);
+    }
+}
+
+static void append_first(struct buffer *out, struct bytes name,
+                         struct bytes oid)
 {
     struct name_cursor cursor = name_open(name);
     struct attribute attribute;
 
     while (name_next(&cursor, &attribute)) {
-        if (!oid_is(attribute.oid, OID_COMMON_NAME)) continue;
+        if (!bytes_equal(attribute.oid, oid)) continue;
         cert_text_utf8(out, attribute.value.tag, attribute.value.content);
         return;
     }
+}
+
+void cert_append_common_name(struct buffer *out, struct bytes name)
+{
+    append_first(out, name, bytes_from_text(OID_COMMON_NAME));
+}
+
+void cert_append_organisation(struct buffer *out, struct bytes name)
+{
+    append_first(out, name, bytes_from_text(OID_ORGANISATION));
 }
 
 #define OID_RSA "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"

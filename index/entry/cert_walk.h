@@ -15,6 +15,7 @@
 #define OID_POISON "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03"
 #define OID_SCT_LIST "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02"
 #define OID_COMMON_NAME "\x55\x04\x03"
+#define OID_ORGANISATION "\x55\x04\x0a"
 
 // oid_is compares an OID's content octets with one of the literals above.
 #define oid_is(oid, literal)                                                   \
