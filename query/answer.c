@@ -694,6 +694,24 @@ bool answer_order_found(const struct answer *answer)
     return answer->order_found;
 }
 
+size_t answer_page_len(const struct answer *answer)
+{
+    size_t len = answer->num_picks;
+
+    if (answer->limit != 0 && len > answer->limit) len = (size_t)answer->limit;
+    return len;
+}
+
+uint64_t answer_page_id(const struct answer *answer, size_t position)
+{
+    return answer->picks[position].id;
+}
+
+uint64_t answer_position(const struct answer *answer)
+{
+    return answer->after;
+}
+
 bool coverage_is_whole(const struct snapshot *snapshot, uint64_t now_ms)
 {
     size_t num_logs = snapshot_num_logs(snapshot);

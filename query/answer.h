@@ -122,6 +122,16 @@ struct bytes answer_cursor(const struct answer *answer);
 // and came in the order found.  Known at the first issuance.
 bool answer_order_found(const struct answer *answer);
 
+// Of an answer in the order found, known at its first issuance or its end:
+// answer_page_len counts the issuances that it gives (of a whole answer over
+// ANSWER_SORTED_MAX: at least as many), answer_page_id is the id of one.
+size_t answer_page_len(const struct answer *answer);
+uint64_t answer_page_id(const struct answer *answer, size_t position);
+
+// answer_position is what `after` takes to go on behind the issuance at hand,
+// in the order found.
+uint64_t answer_position(const struct answer *answer);
+
 // coverage_is_whole tells whether every log is complete and fresh at `now_ms`;
 // an index without logs is not.
 bool coverage_is_whole(const struct snapshot *snapshot, uint64_t now_ms);

@@ -17,13 +17,19 @@ enum { THREADS_MAX = 256 };
 static const char usage[] =
     "usage: sanctd [options]      (also: sanct serve)\n"
     "\n"
-    "Answers questions about certificates over HTTP/1.1 on a Unix socket.\n"
+    "Answers questions about certificates on a Unix socket: HTTP/1.1 (its\n"
+    "own form, as crt.sh, as SSLMate), RESP and lines, told apart by itself.\n"
     "\n"
     "  -i, --index DIR      the index ($SANCT_INDEX, else the usual place)\n"
     "      --socket PATH    the socket ($XDG_RUNTIME_DIR/sanct.sock, as root\n"
     "                       /run/sanct/sanct.sock); mode 0660\n"
     "      --group NAME     the socket's group\n"
+    "      --listen ADDR:PORT  HTTP over TCP too; a loopback address\n"
+    "      --listen-public  any address may be listened on\n"
+    "      --host NAME      a name that Host may bear over TCP; repeatable\n"
     "      --threads N      default: processors\n"
+    "      --busy-poll      spin on a core per thread instead of sleeping\n"
+    "  -v, --verbose        also log who connects\n"
     "      --log-format text|logfmt|json\n"
     "      --help, --version\n";
 
@@ -31,6 +37,7 @@ struct options {
     const char *index;
     struct server_options server;
     enum log_format log_format;
+    enum log_level log_level;
     bool done; // --help or --version was answered
 };
 
@@ -47,6 +54,17 @@ static bool parse_threads(unsigned *threads, const char *text, struct err *err)
     return true;
 }
 
+static bool add_host(struct host_rules *rules, const char *name,
+                     struct err *err)
+{
+    if (rules->num_names == HOST_NAMES_MAX) {
+        return err_set(err, ERR_USAGE, "--host: at most %d names",
+                       HOST_NAMES_MAX);
+    }
+    rules->names[rules->num_names++] = name;
+    return true;
+}
+
 static bool parse_option(struct options *options, int option, struct err *err)
 {
     switch (option) {
@@ -58,6 +76,20 @@ static bool parse_option(struct options *options, int option, struct err *err)
         return true;
     case 'g':
         options->server.group = optarg;
+        return true;
+    case 'L':
+        options->server.listen_tcp = optarg;
+        return true;
+    case 'P':
+        options->server.listen_public = true;
+        return true;
+    case 'H':
+        return add_host(&options->server.hosts, optarg, err);
+    case 'b':
+        options->server.busy_poll = true;
+        return true;
+    case 'v':
+        options->log_level = LOG_DEBUG;
         return true;
     case 't':
         return parse_threads(&options->server.threads, optarg, err);
@@ -85,7 +117,12 @@ static bool parse_options(struct options *options, int argc, char **argv,
         {"index", required_argument, NULL, 'i'},
         {"socket", required_argument, NULL, 's'},
         {"group", required_argument, NULL, 'g'},
+        {"listen", required_argument, NULL, 'L'},
+        {"listen-public", no_argument, NULL, 'P'},
+        {"host", required_argument, NULL, 'H'},
         {"threads", required_argument, NULL, 't'},
+        {"busy-poll", no_argument, NULL, 'b'},
+        {"verbose", no_argument, NULL, 'v'},
         {"log-format", required_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -93,9 +130,10 @@ static bool parse_options(struct options *options, int argc, char **argv,
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int option;
 
+    options->log_level = LOG_INFO;
     options->server.threads = processors < 1 ? 1 : (unsigned)processors;
     options->server.socket_path = listen_default_path();
-    while ((option = getopt_long(argc, argv, "i:", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "i:v", longs, NULL)) != -1) {
         if (!parse_option(options, option, err)) return false;
         if (options->done) return true;
     }
@@ -113,7 +151,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     bool ok = parse_options(&options, argc, argv, &err);
 
-    log_open("sanctd", options.log_format, LOG_INFO);
+    log_open("sanctd", options.log_format, options.log_level);
     if (ok && !options.done) {
         ok = index_open(&index, place_of_index(options.index), INDEX_READ,
                         &err) &&

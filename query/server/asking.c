@@ -3,14 +3,9 @@
 #include "query/server/asking.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "query/server/clock.h"
 #include "query/shape/native.h"
-
-enum {
-    // Steps of a count before its thread turns to others.
-    COUNT_STEPS = 64,
-};
 
 struct asking {
     enum asking_kind kind;
@@ -23,14 +18,6 @@ struct asking {
     struct answer *answer; // NULL between the questions of a stream
     struct native native;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void drop(struct reply *reply)
 {
@@ -51,7 +38,7 @@ static bool more_of_count(struct asking *a, struct snapshot *snapshot,
     enum answer_step step = ANSWER_WORKING;
     const struct issuance *issuance;
 
-    for (int i = 0; i < COUNT_STEPS && step != ANSWER_END; i++) {
+    for (int i = 0; i < REPLY_STEPS && step != ANSWER_END; i++) {
         if (!answer_next(a->answer, snapshot, &step, &issuance, err)) {
             return false;
         }
@@ -70,8 +57,9 @@ static bool more_of_answer(struct asking *a, struct snapshot *snapshot,
 {
     bool done = false;
 
-    while (!done && reply->body.len < REPLY_PIECE) {
-        if (!native_next(&a->native, a->answer, snapshot, now_ms(),
+    for (int i = 0; i < REPLY_STEPS && !done && reply->body.len < REPLY_PIECE;
+         i++) {
+        if (!native_next(&a->native, a->answer, snapshot, clock_wall_ms(),
                          &reply->body, &done, err)) {
             return false;
         }
@@ -83,9 +71,23 @@ static bool more_of_answer(struct asking *a, struct snapshot *snapshot,
     return true;
 }
 
+// A line of a stream whose answer broke: the line is an error, the rest goes
+// on.
+static void end_line(struct asking *a, struct reply *reply, struct bytes line,
+                     const struct err *err)
+{
+    answer_close(a->answer);
+    a->answer = NULL;
+    native_append_line_error(&reply->body, line, err);
+    buffer_append_byte(&reply->body, '\n');
+    reply->whole = true;
+}
+
 static bool more(struct reply *reply, struct err *err)
 {
     struct asking *a = reply->state;
+    size_t start = reply->body.len;
+    bool is_fresh = !a->native.begun;
     struct snapshot *snapshot;
     bool ok;
 
@@ -97,6 +99,11 @@ static bool more(struct reply *reply, struct err *err)
     } else {
         answer_close(a->answer);
         a->answer = NULL;
+    }
+    if (!ok && a->kind == ASKING_LINES && is_fresh) {
+        reply->body.len = start;
+        end_line(a, reply, a->question.text, err);
+        ok = true;
     }
     return ok;
 }
@@ -113,9 +120,9 @@ static bool ask(struct asking *a, struct bytes what, const char *label,
     native_begin(&a->native);
     return a->kind == ASKING_COUNT
                ? answer_open_count(&a->answer, &a->question, snapshot,
-                                   now_ms(), err)
-               : answer_open(&a->answer, &a->question, snapshot, now_ms(),
-                             err);
+                                   clock_wall_ms(), err)
+               : answer_open(&a->answer, &a->question, snapshot,
+                             clock_wall_ms(), err);
 }
 
 bool asking_begin(struct reply *reply, enum asking_kind kind,
@@ -147,15 +154,14 @@ bool asking_begin(struct reply *reply, enum asking_kind kind,
     if (what.data == NULL) {
         return err_set(err, ERR_USAGE, "q: no question is asked");
     }
-    return ask(a, what, "q", &a->arena, err) && more(reply, err);
+    return ask(a, what, "q", &a->arena, err);
 }
 
 void asking_line(struct reply *reply, struct bytes line)
 {
     struct asking *a = reply->state;
-    size_t start = reply->body.len;
     struct err err = {0};
-    struct bytes text;
+    struct bytes text = line;
 
     arena_reset(&a->line_arena);
     reply->whole = false;
@@ -163,14 +169,8 @@ void asking_line(struct reply *reply, struct bytes line)
         (void)err_set(&err, ERR_USAGE, "WHAT: over %d bytes", QUESTION_LEN_MAX);
     } else if (!arena_copy(&a->line_arena, line, &text)) {
         (void)err_set(&err, ERR_MEMORY, "no memory for a question");
-    } else if (ask(a, text, "WHAT", &a->line_arena, &err) &&
-               more(reply, &err)) {
+    } else if (ask(a, text, "WHAT", &a->line_arena, &err)) {
         return;
     }
-    answer_close(a->answer);
-    a->answer = NULL;
-    reply->body.len = start;
-    native_append_line_error(&reply->body, line, &err);
-    buffer_append_byte(&reply->body, '\n');
-    reply->whole = true;
+    end_line(a, reply, text, &err);
 }

@@ -8,57 +8,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "index/net/http.h"
+#include "query/server/clock.h"
+#include "query/server/connection_parts.h"
 
 enum {
-    RECV_SIZE = 32 << 10,
-    OUT_MAX = 256 << 10,
-    BODY_SKIP_MAX = 64 << 10, // of a request that should have none
-    LINE_MAX = 64 << 10,
-    DEADLINE_MS = 10000,
-};
-
-enum connection_state {
-    STATE_HEAD,  // a request's head is read
-    STATE_SKIP,  // its body, which nobody needs, is passed over
-    STATE_LINES, // its body is questions, one per line
-    STATE_REPLY, // pieces of the reply are still to come
-    STATE_CLOSE, // what waits is sent, then the connection is closed
-};
-
-struct connection {
-    struct connection *next, **link; // among those of its worker
-    int fd;
-    struct ring *ring;
-    struct route *route;
-    connection_gone *on_gone;
-    void *context;
-    enum connection_state state;
-    struct ring_op recv, send;
-    struct buffer in, out;
-    size_t in_taken; // of `in`: moved away before the next receive
-    struct http_request request;
-    struct reply reply;
-    struct buffer line;
-    size_t skipped;       // bytes of a body that nobody needs
-    bool lines_ended;     // the body of questions is whole
-    bool answering_lines; // the reply is a stream of answers to lines
-    bool chunked;         // the reply at hand is sent in chunks
-    bool headless;        // the answer to HEAD: no body
-    bool keep_alive;      // after the reply at hand
-    bool eof;             // the client sends no more
-    bool finishing;       // the server stops: no new requests
-    bool dead;            // closed; only waits for its operations
-    uint64_t deadline_ms; // 0: none
+    TURN_MS = 2,          // then others are answered
+    IDLE_MS = 60000,      // before it may be shed
+    LINGER_MS = 2000,     // that a client has to read an error
+    LINGER_MAX = 8 << 20, // bytes of it that are thrown away meanwhile
+    KEEP_MAX = 64 << 10,  // of a buffer while nothing is asked
 };
 
 static void connection_step(struct connection *c);
 static void on_recv(struct ring_op *op, int result);
 static void on_send(struct ring_op *op, int result);
 
+// ------------------------------------------------------------- life
+
 static void free_if_gone(struct connection *c)
 {
-    if (!c->dead || ring_busy(&c->recv) || ring_busy(&c->send)) return;
+    struct connection_world *world = c->world;
+
+    if (!c->dead || ring_busy(&c->recv) || ring_busy(&c->send) ||
+        ring_busy(&c->turn)) {
+        return;
+    }
     *c->link = c->next;
     if (c->next != NULL) c->next->link = c->link;
     http_request_cleanup(&c->request);
@@ -67,338 +41,162 @@ static void free_if_gone(struct connection *c)
     buffer_cleanup(&c->in);
     buffer_cleanup(&c->out);
     (void)close(c->fd);
-    c->on_gone(c->context);
     free(c);
+    world->on_gone(world->context);
 }
 
 static void die(struct connection *c)
 {
     if (c->dead) return;
     c->dead = true;
-    ring_cancel(c->ring, &c->recv);
-    ring_cancel(c->ring, &c->send);
+    ring_cancel(c->world->ring, &c->recv);
+    ring_cancel(c->world->ring, &c->send);
 }
 
-static void enter(struct connection *c, enum connection_state state)
+void connection_enter(struct connection *c, enum connection_state state)
 {
-    assert(c->state != STATE_CLOSE || state == STATE_CLOSE);
+    assert(c->state < STATE_CLOSE || state >= c->state);
     c->state = state;
-    // A head must be whole in time; idle between requests is no head.
-    c->deadline_ms = 0;
-    if (state == STATE_HEAD && c->request.head.len > 0) {
-        c->deadline_ms = ring_now_ms() + DEADLINE_MS;
+    c->read_deadline_ms = 0;
+}
+
+void connection_await_rest(struct connection *c)
+{
+    if (c->read_deadline_ms == 0) {
+        c->read_deadline_ms = ring_now_ms() + DEADLINE_MS;
     }
 }
 
-// What was received and is not taken yet.
-static struct bytes unread(const struct connection *c)
+void connection_end_reply(struct connection *c)
 {
-    return bytes_of(c->in.data + c->in_taken, c->in.len - c->in_taken);
-}
-
-// Takes all of unread() but what `rest` still holds.
-static void take_up_to(struct connection *c, struct bytes rest)
-{
-    c->in_taken = c->in.len - rest.len;
-}
-
-// ------------------------------------------------------------- framing
-
-static void write_head(struct connection *c)
-{
-    struct reply *reply = &c->reply;
-
-    c->chunked = false;
-    http_write_status(&c->out, reply->status);
-    if (reply->content_type != NULL) {
-        buffer_printf(&c->out, "Content-Type: %s\r\n", reply->content_type);
-    }
-    buffer_append(&c->out, buffer_bytes(&reply->fields));
-    if (reply->whole && reply->body.len <= REPLY_PIECE) {
-        if (reply->status != 204 && reply->status != 304) {
-            buffer_printf(&c->out, "Content-Length: %zu\r\n", reply->body.len);
-        }
-    } else if (c->request.minor == 0) {
-        c->keep_alive = false; // its end is the connection's
-    } else {
-        buffer_append_text(&c->out, "Transfer-Encoding: chunked\r\n");
-        c->chunked = true;
-    }
-    if (!c->keep_alive) buffer_append_text(&c->out, "Connection: close\r\n");
-    buffer_append_text(&c->out, "\r\n");
-}
-
-// Moves what is in the reply's body to the client's side.
-static void write_piece(struct connection *c)
-{
-    struct buffer *body = &c->reply.body;
-
-    if (!c->headless) {
-        if (c->chunked) {
-            http_write_chunk(&c->out, buffer_bytes(body));
-        } else {
-            buffer_append(&c->out, buffer_bytes(body));
-        }
-    }
-    if (!buffer_ok(body)) c->out.failed = true;
-    buffer_reset(body);
-}
-
-// The reply is out: what comes next is the next request, or the end.
-static void end_reply(struct connection *c)
-{
-    if (c->chunked && !c->headless) http_write_chunk_end(&c->out);
+    metrics_add(c->world->metrics, c->counted, c->reply.status,
+                clock_ns() - c->begun_ns);
     reply_reset(&c->reply);
-    http_request_reset(&c->request);
-    enter(c, c->keep_alive && !c->finishing ? STATE_HEAD : STATE_CLOSE);
-}
-
-static void begin_reply(struct connection *c)
-{
-    write_head(c);
-    write_piece(c);
-    if (c->headless || c->reply.whole) {
-        end_reply(c);
-    } else {
-        enter(c, STATE_REPLY);
-    }
-}
-
-static void refuse(struct connection *c, unsigned status, const char *code,
-                   const char *message)
-{
-    c->keep_alive = false;
-    reply_reset(&c->reply);
-    reply_error(&c->reply, status, code, message);
-    begin_reply(c);
 }
 
 // ------------------------------------------------------------- states
 
-static const char *refusal_code(unsigned status)
+static bool step_sniff(struct connection *c)
 {
-    switch (status) {
-    case 413:
-        return "too_large";
-    case 501:
-        return "not_implemented";
-    case 505:
-        return "version";
-    default:
-        return "bad_request";
-    }
-}
+    struct bytes in = connection_unread(c);
 
-// Each step returns false when it needs more from the client.
-static bool step_head(struct connection *c)
-{
-    struct bytes in = unread(c);
-    struct err err = {0};
-    enum http_progress progress;
-    bool wants_lines = false;
-
-    if (in.len == 0) return false;
-    progress = http_request_head(&c->request, &in, &err);
-    take_up_to(c, in);
-    if (progress == HTTP_MORE) {
-        if (c->deadline_ms == 0) enter(c, STATE_HEAD);
+    switch (resp_sniff(in)) {
+    case DIALECT_UNKNOWN:
+        if (in.len > 0) connection_await_rest(c);
         return false;
-    }
-    c->headless = false;
-    if (progress == HTTP_BROKEN) {
-        refuse(c, c->request.refusal, refusal_code(c->request.refusal),
-               err.text);
-        return true;
-    }
-    c->keep_alive = c->request.keep_alive;
-    c->answering_lines = false;
-    c->headless = bytes_equal_text(c->request.method, "HEAD");
-    reply_reset(&c->reply);
-    route_request(c->route, &c->request, &c->reply, &wants_lines);
-    if (c->request.expects_continue) {
-        buffer_append_text(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    if (wants_lines) {
-        c->answering_lines = true;
-        write_head(c);
-        buffer_reset(&c->line);
-        c->lines_ended = false;
-        enter(c, STATE_LINES);
-    } else if (c->request.has_length && c->request.length > BODY_SKIP_MAX) {
-        refuse(c, 413, "too_large", "no body is expected here");
-    } else if (c->request.body.framing == HTTP_NO_BODY) {
-        begin_reply(c);
-    } else {
-        c->skipped = 0;
-        enter(c, STATE_SKIP);
-    }
-    return true;
-}
-
-static bool step_skip(struct connection *c)
-{
-    struct bytes in = unread(c);
-    struct err err = {0};
-    struct bytes part;
-    enum http_progress progress;
-
-    do {
-        progress = http_body_read(&c->request.body, &in, &part, &err);
-        if (progress == HTTP_PART) c->skipped += part.len;
-    } while (progress == HTTP_PART && c->skipped <= BODY_SKIP_MAX);
-    take_up_to(c, in);
-    if (progress == HTTP_MORE) return false;
-    if (progress == HTTP_END) {
-        begin_reply(c);
-    } else if (progress == HTTP_PART) {
-        refuse(c, 413, "too_large", "no body is expected here");
-    } else {
-        refuse(c, 400, "bad_request", err.text);
-    }
-    return true;
-}
-
-static void answer_line(struct connection *c)
-{
-    struct bytes line = buffer_bytes(&c->line);
-
-    if (line.len > 0 && line.data[line.len - 1] == '\r') line.len--;
-    if (line.len > 0) {
-        c->reply.whole = false;
-        route_line(c->route, line, &c->reply);
-        write_piece(c);
-        if (!c->reply.whole) enter(c, STATE_REPLY);
-    }
-    buffer_reset(&c->line);
-}
-
-// Takes a part that holds at most one newline, at its end; true when it does.
-static bool take_line(struct connection *c, struct bytes part)
-{
-    size_t room = LINE_MAX + 1 - c->line.len; // one more shows it is too long
-    bool whole = part.data[part.len - 1] == '\n';
-
-    if (whole) part.len--;
-    if (part.len > room) part.len = room;
-    buffer_append(&c->line, part);
-    return whole;
-}
-
-// Takes what is there of the body, up to the end of a line; true in `*line`
-// when there is one.
-static enum http_progress read_line(struct connection *c, bool *line)
-{
-    struct bytes in = unread(c);
-    struct bytes some = in, part;
-    const uint8_t *stop = in.len == 0 ? NULL : memchr(in.data, '\n', in.len);
-    enum http_progress progress;
-    struct err err = {0};
-
-    // The reader of the body is given no more than one line at a time.
-    if (stop != NULL) some.len = (size_t)(stop - in.data) + 1;
-    progress = http_body_read(&c->request.body, &some, &part, &err);
-    (void)bytes_skip(&in, (size_t)(some.data - in.data));
-    take_up_to(c, in);
-    if (progress == HTTP_PART) *line = take_line(c, part);
-    return progress;
-}
-
-static bool step_lines(struct connection *c)
-{
-    enum http_progress progress = HTTP_END;
-    bool line = false;
-
-    if (!c->lines_ended) progress = read_line(c, &line);
-    switch (progress) {
-    case HTTP_MORE:
-        return unread(c).len > 0;
-    case HTTP_BROKEN:
-        c->out.failed = true; // no last chunk: it must not look whole
-        return true;
-    case HTTP_END:
-        c->lines_ended = true;
-        line = c->line.len > 0; // the last one needs no newline
-        if (!line) end_reply(c);
+    case DIALECT_HTTP:
+        connection_enter(c, STATE_HEAD);
         break;
-    case HTTP_PART:
+    case DIALECT_RESP:
+        c->is_resp = true;
+        connection_enter(c, STATE_COMMAND);
         break;
     }
-    if (line) answer_line(c);
     return true;
 }
 
-static bool step_reply(struct connection *c)
+// The only switch.  False: the client must send something.
+static bool step(struct connection *c)
 {
-    struct err err = {0};
-
-    if (c->reply.more == NULL || !c->reply.more(&c->reply, &err)) {
-        c->out.failed = true;
-        return true;
+    switch (c->state) {
+    case STATE_SNIFF:
+        return step_sniff(c);
+    case STATE_HEAD:
+        return !c->finishing && http_step_head(c);
+    case STATE_SKIP:
+        return http_step_skip(c);
+    case STATE_LINES:
+        return http_step_lines(c);
+    case STATE_COMMAND:
+        return !c->finishing && resp_step_command(c);
+    case STATE_REPLY:
+        return c->is_resp ? resp_step_reply(c) : http_step_reply(c);
+    case STATE_CLOSE:
+    case STATE_LINGER:
+        break;
     }
-    write_piece(c);
-    if (!c->reply.whole) return true;
-    if (c->answering_lines) {
-        enter(c, STATE_LINES);
-    } else {
-        end_reply(c);
-    }
-    return true;
+    return false;
 }
 
-// The only switch: goes on until the client must send or take something.
-static void connection_advance(struct connection *c)
+// Goes on until the client must send or take something; false when only this
+// turn is over.
+static bool advance(struct connection *c)
 {
-    bool more = true;
+    uint64_t end_ms = ring_now_ms() + TURN_MS;
+    bool more = true, in_turn = true;
 
-    while (more && c->out.len < OUT_MAX && buffer_ok(&c->out)) {
-        switch (c->state) {
-        case STATE_HEAD:
-            more = !c->finishing && step_head(c);
-            break;
-        case STATE_SKIP:
-            more = step_skip(c);
-            break;
-        case STATE_LINES:
-            more = step_lines(c);
-            break;
-        case STATE_REPLY:
-            more = step_reply(c);
-            break;
-        case STATE_CLOSE:
-            more = false;
-            break;
-        }
+    while (more && in_turn && c->out.len < OUT_MAX && buffer_ok(&c->out) &&
+           !c->broken_off) {
+        more = step(c);
+        in_turn = !more || ring_now_ms() < end_ms;
     }
-    route_idle(c->route);
+    route_idle(c->world->route);
+    return in_turn;
 }
 
-// Either a receive or a send is in flight, so `in` and `out` may grow and move
-// here.  (A head that came too slowly is answered beside the receive; nothing is
-// taken from `in` after that.)
-static void connection_step(struct connection *c)
+static void on_turn(struct ring_op *op, int result)
 {
-    if (c->dead) return;
-    connection_advance(c);
-    if (!ring_busy(&c->send) && c->out.len > 0) {
-        c->deadline_ms = ring_now_ms() + DEADLINE_MS;
-        ring_send(c->ring, &c->send, c->fd, buffer_bytes(&c->out), on_send);
-        return;
-    }
-    if (ring_busy(&c->send)) return;
-    if (c->state == STATE_CLOSE || !buffer_ok(&c->out) ||
-        (c->finishing && c->state == STATE_HEAD) || c->eof) {
+    struct connection *c = RING_OWNER(op, struct connection, turn);
+
+    (void)result;
+    connection_step(c);
+    free_if_gone(c);
+}
+
+static void receive(struct connection *c)
+{
+    buffer_consume(&c->in, c->in_taken);
+    c->in_taken = 0;
+    if (c->in.len == 0 && c->in.size > KEEP_MAX) buffer_cleanup(&c->in);
+    if (!buffer_reserve(&c->in, RECV_SIZE)) {
         die(c);
         return;
     }
-    if (!ring_busy(&c->recv)) {
-        buffer_consume(&c->in, c->in_taken);
-        c->in_taken = 0;
-        if (!buffer_reserve(&c->in, RECV_SIZE)) {
-            die(c);
-            return;
-        }
-        ring_recv(c->ring, &c->recv, c->fd, c->in.data + c->in.len, RECV_SIZE,
-                  on_recv);
+    ring_recv(c->world->ring, &c->recv, c->fd, c->in.data + c->in.len,
+              RECV_SIZE, on_recv);
+}
+
+// Closing with bytes unread would be a reset, and on its way the error that
+// the client has not read yet would be lost.
+static void linger(struct connection *c)
+{
+    if (c->state != STATE_LINGER) {
+        connection_enter(c, STATE_LINGER);
+        (void)shutdown(c->fd, SHUT_WR);
+        c->read_deadline_ms = ring_now_ms() + LINGER_MS;
+    }
+    c->lingered += c->in.len;
+    c->in_taken = c->in.len;
+    if (c->eof || c->lingered > LINGER_MAX) {
+        die(c);
+    } else if (!ring_busy(&c->recv)) {
+        receive(c);
+    }
+}
+
+// Either a receive, a send or a turn is in flight, so `in` and `out` may grow
+// and move here.  (A head that came too slowly is answered beside the receive;
+// nothing is taken from `in` after that.)
+static void connection_step(struct connection *c)
+{
+    bool in_turn;
+
+    if (c->dead) return;
+    in_turn = advance(c);
+    if (c->out.len > 0 && buffer_ok(&c->out)) {
+        c->send_deadline_ms = ring_now_ms() + DEADLINE_MS;
+        ring_send(c->world->ring, &c->send, c->fd, buffer_bytes(&c->out),
+                  on_send);
+    } else if (c->broken_off || !buffer_ok(&c->out)) {
+        die(c);
+    } else if (!in_turn) {
+        ring_post(c->world->ring, &c->turn, 0, on_turn);
+    } else if (c->state >= STATE_CLOSE && c->lingers && !c->eof) {
+        linger(c);
+    } else if (c->state >= STATE_CLOSE || c->eof || c->finishing) {
+        die(c);
+    } else if (!ring_busy(&c->recv)) {
+        receive(c);
     }
 }
 
@@ -408,12 +206,13 @@ static void on_recv(struct ring_op *op, int result)
 
     if (result > 0) {
         c->in.len += (size_t)result;
+        c->last_ms = ring_now_ms();
     } else if (result == 0) {
         c->eof = true; // what was asked before is still answered
     } else if (result != -EINTR && result != -EAGAIN) {
         die(c);
     }
-    connection_step(c);
+    if (!ring_busy(&c->send)) connection_step(c);
     free_if_gone(c);
 }
 
@@ -422,11 +221,9 @@ static void on_send(struct ring_op *op, int result)
     struct connection *c = RING_OWNER(op, struct connection, send);
 
     if (result > 0) {
-        bool failed = c->out.failed;
-
         buffer_consume(&c->out, (size_t)result);
-        c->out.failed = failed;
-        c->deadline_ms = 0;
+        c->send_deadline_ms = 0;
+        c->last_ms = ring_now_ms();
     } else if (result != -EINTR && result != -EAGAIN) {
         die(c);
     }
@@ -436,9 +233,8 @@ static void on_send(struct ring_op *op, int result)
 
 // ------------------------------------------------------------- from outside
 
-bool connection_new(struct connection **list, int fd, struct ring *ring,
-                    struct route *route, connection_gone *on_gone,
-                    void *context)
+bool connection_new(struct connection_world *world, int fd,
+                    const struct host_rules *rules)
 {
     struct connection *c = calloc(1, sizeof *c);
 
@@ -447,39 +243,82 @@ bool connection_new(struct connection **list, int fd, struct ring *ring,
         return false;
     }
     c->fd = fd;
-    c->ring = ring;
-    c->route = route;
-    c->on_gone = on_gone;
-    c->context = context;
-    c->next = *list;
-    c->link = list;
+    c->world = world;
+    c->last_ms = ring_now_ms();
+    c->rules = rules;
+    if (rules != NULL) {
+        c->local = host_local_of(fd);
+        c->state = STATE_HEAD;
+    }
+    c->next = world->connections;
+    c->link = &world->connections;
     if (c->next != NULL) c->next->link = &c->next;
-    *list = c;
-    connection_step(c);
+    world->connections = c;
+    receive(c);
     free_if_gone(c);
     return true;
 }
 
+static void trim(struct buffer *buffer)
+{
+    if (buffer->len == 0 && buffer->size > KEEP_MAX) buffer_cleanup(buffer);
+}
+
+// While nothing is asked a connection keeps little memory.
+static void rest(struct connection *c)
+{
+    if (c->state != STATE_HEAD && c->state != STATE_COMMAND) return;
+    trim(&c->out);
+    trim(&c->line);
+    trim(&c->reply.body);
+    trim(&c->request.head);
+}
+
 void connection_tick(struct connection *c, uint64_t now_ms)
 {
-    if (c->dead || c->deadline_ms == 0 || now_ms < c->deadline_ms) return;
-    if (c->state == STATE_HEAD && !ring_busy(&c->send)) {
-        refuse(c, 408, "timeout", "the request's head was not whole in 10 s");
-        c->deadline_ms = now_ms + DEADLINE_MS;
-        connection_step(c);
-    } else {
-        die(c);
+    if (c->dead) return;
+    if (ring_busy(&c->send)) {
+        if (now_ms >= c->send_deadline_ms) die(c);
+    } else if (c->read_deadline_ms == 0) {
+        rest(c);
+    } else if (now_ms >= c->read_deadline_ms) {
+        if (c->state == STATE_HEAD) {
+            http_refuse(c, 408, "timeout",
+                        "the request's head was not whole in 10 s");
+            c->lingers = false;
+            connection_step(c);
+        } else {
+            die(c);
+        }
     }
     free_if_gone(c);
 }
 
 void connection_finish(struct connection *c, bool now)
 {
+    bool is_idle = c->state == STATE_SNIFF || c->state == STATE_HEAD ||
+                   c->state == STATE_COMMAND || c->state == STATE_LINGER;
+
     c->finishing = true;
-    if (now || (c->state == STATE_HEAD && c->out.len == 0)) {
-        die(c);
-    }
+    if (now || (is_idle && c->out.len == 0)) die(c);
     free_if_gone(c);
+}
+
+bool connection_shed(struct connection_world *world, uint64_t now_ms)
+{
+    struct connection *oldest = NULL;
+
+    for (struct connection *c = world->connections; c != NULL; c = c->next) {
+        if (c->dead || ring_busy(&c->send) || c->out.len > 0 ||
+            ring_busy(&c->turn)) {
+            continue;
+        }
+        if (oldest == NULL || c->last_ms < oldest->last_ms) oldest = c;
+    }
+    if (oldest == NULL || now_ms < oldest->last_ms + IDLE_MS) return false;
+    die(oldest);
+    free_if_gone(oldest);
+    return true;
 }
 
 struct connection *connection_next(const struct connection *c)

@@ -21,7 +21,10 @@ void reply_cleanup(struct reply *reply)
 
 void reply_field(struct reply *reply, const char *name, const char *value)
 {
-    buffer_printf(&reply->fields, "%s: %s\r\n", name, value);
+    buffer_append_text(&reply->fields, name);
+    buffer_append_text(&reply->fields, ": ");
+    buffer_append_text(&reply->fields, value);
+    buffer_append_text(&reply->fields, "\r\n");
 }
 
 void reply_json(struct reply *reply, unsigned status)
@@ -41,4 +44,28 @@ void reply_error(struct reply *reply, unsigned status, const char *code,
     json_append_string(&reply->body, bytes_from_text(message));
     buffer_append_text(&reply->body, "}\n");
     reply_json(reply, status);
+}
+
+void reply_fail(struct reply *reply, const struct err *err)
+{
+    bool for_all = reply->for_all;
+
+    reply_reset(reply);
+    if (for_all) reply_field(reply, "Access-Control-Allow-Origin", "*");
+    switch (err->code) {
+    case ERR_USAGE:
+    case ERR_MALFORMED:
+        reply_error(reply, 400, "bad_request", err->text);
+        break;
+    case ERR_NOT_FOUND:
+        reply_error(reply, 404, "not_found", err->text);
+        break;
+    case ERR_MEMORY:
+        reply_field(reply, "Retry-After", "1");
+        reply_error(reply, 503, "unavailable", err->text);
+        break;
+    default:
+        reply_error(reply, 500, "index_damaged", err->text);
+        break;
+    }
 }

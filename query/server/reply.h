@@ -1,8 +1,10 @@
 // reply.h - an answer on its way to a client: status, fields, body in pieces.
 //
 // A route fills `body` and says whether it is all.  What is longer comes in
-// pieces: each time the client has taken what was there, `more` is called and
-// appends the next, so a reply has bounded memory whatever its length.
+// pieces: as long as the client has taken what was there, `more` is called and
+// appends the next, so a reply has bounded memory whatever its length.  The
+// status goes out with the first piece, so until then a reply may still turn
+// into an error.  What answers RESP has its bytes in `body` and no status.
 //
 // Lifetime  valid as {0}; reply_cleanup calls `drop` when pieces are left.
 
@@ -13,12 +15,14 @@
 
 enum {
     REPLY_PIECE = 64 << 10, // a body up to here has a Content-Length
+    REPLY_STEPS = 64, // of an answer in one `more`, before others have a turn
 };
 
 struct reply;
 
-// reply_more appends the next piece to reply->body and sets reply->whole after
-// the last.  False: it breaks off, and the connection is closed.
+// reply_more appends the next piece to reply->body, perhaps nothing yet, and
+// sets reply->whole after the last.  False: it breaks off, and where the status
+// is out already the connection is closed.
 typedef bool reply_more(struct reply *reply, struct err *err);
 
 struct reply {
@@ -26,7 +30,9 @@ struct reply {
     const char *content_type;
     struct buffer fields; // further header lines, each with its CRLF
     struct buffer body;
-    bool whole; // nothing comes after `body`
+    bool whole;     // nothing comes after `body`
+    bool for_all;   // Access-Control-Allow-Origin: *, also on its error
+    bool then_quit; // the client asked for the end
     reply_more *more;
     void (*drop)(struct reply *reply); // frees `state`
     void *state;
@@ -47,3 +53,6 @@ void reply_json(struct reply *reply, unsigned status);
 // reply_error is {"code","message"}, whatever was in the body before.
 void reply_error(struct reply *reply, unsigned status, const char *code,
                  const char *message);
+
+// reply_fail forgets the answer and makes it the error that `err` is.
+void reply_fail(struct reply *reply, const struct err *err);

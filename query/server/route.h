@@ -1,8 +1,8 @@
 // route.h - from a request to the start of its reply.
 //
-// The endpoints of API.md section 1 over one index.  A route holds a snapshot
-// while it answers what is at hand and lets it go when it waits (route_idle),
-// so a client that dawdles never holds a read transaction.
+// The endpoints of API.md sections 1 to 3 over one index.  A route holds a
+// snapshot while it answers what is at hand and parks it when it waits
+// (route_idle), so a client that dawdles never holds a read transaction.
 //
 // Thread    one; each worker has its own.
 
@@ -10,23 +10,26 @@
 
 #include "index/index.h"
 #include "index/net/http.h"
+#include "query/server/metrics.h"
 #include "query/server/reply.h"
 
 struct route;
 
+// route_new makes one; `all_metrics` are those of all threads.
 MUST_USE bool route_new(struct route **out, struct index *index,
-                        struct err *err);
+                        const struct metrics *all_metrics, struct err *err);
 void route_free(struct route *route);
 
-// route_request answers a request whose head is whole.  With `*wants_lines` the
-// reply is a stream: its status and fields are set, and each line of the body
-// goes to route_line.
-void route_request(struct route *route, const struct http_request *request,
-                   struct reply *reply, bool *wants_lines);
+// route_request answers a request whose head is whole and tells what it is
+// counted as.  With `*wants_lines` the reply is a stream: its status and fields
+// are set, and each line of the body goes to route_line.
+enum metrics_endpoint route_request(struct route *route,
+                                    const struct http_request *request,
+                                    struct reply *reply, bool *wants_lines);
 
-// route_line appends the answer to one line; reply->whole is false where more
-// pieces of it are to come.
+// route_line begins the answer to one line; its pieces come by reply->more
+// unless reply->whole.
 void route_line(struct route *route, struct bytes line, struct reply *reply);
 
-// route_idle lets go of the snapshot: nothing is being answered.
+// route_idle lets go of the moment that is being read.
 void route_idle(struct route *route);

@@ -3,10 +3,13 @@
 #include "query/server/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "index/base/log.h"
@@ -15,20 +18,32 @@
 
 enum {
     TICK_MS = 500,
-    ACCEPT_PAUSE_MS = 100, // after EMFILE: the connection waits in the backlog
+    ACCEPT_PAUSE_MS = 100, // after EMFILE
     FINISH_MS = 5000,      // that answers under way have when it stops
     CONNECTIONS_MAX = 16384,
 };
 
+// One listening socket as one thread sees it.
+struct door {
+    struct ring_op accept, pause;
+    struct worker *worker;
+    int listener;                   // -1: none
+    const struct host_rules *rules; // of TCP; NULL: the Unix socket
+};
+
+enum { DOOR_UNIX, DOOR_TCP, NUM_DOORS };
+
 struct worker {
     pthread_t thread;
     struct index *index;
-    int listener;
-    struct ring *ring;
-    struct route *route;
-    struct ring_op accept, tick, pause;
-    struct connection *connections;
+    const struct server_options *options;
+    struct door doors[NUM_DOORS];
+    struct connection_world world;
+    struct metrics metrics;
+    const struct metrics *all_metrics;
+    struct ring_op tick;
     unsigned num_connections;
+    int reserve; // a descriptor that is given up to turn somebody away
     atomic_bool *stop;
     bool stopping;
     uint64_t stop_ms;
@@ -38,43 +53,112 @@ struct worker {
 
 static void on_accept(struct ring_op *op, int result);
 
-static void accept_next(struct worker *w)
+static void accept_next(struct door *door)
 {
-    if (w->stopping || ring_busy(&w->accept) || ring_busy(&w->pause)) return;
-    if (w->num_connections >= CONNECTIONS_MAX) return;
-    ring_accept(w->ring, &w->accept, w->listener, on_accept);
+    struct worker *w = door->worker;
+
+    if (door->listener < 0 || w->stopping || ring_busy(&door->accept) ||
+        ring_busy(&door->pause)) {
+        return;
+    }
+    ring_accept(w->world.ring, &door->accept, door->listener, on_accept);
+}
+
+static void set_num_connections(struct worker *w, unsigned num)
+{
+    w->num_connections = num;
+    atomic_store_explicit(&w->metrics.connections, num, memory_order_relaxed);
 }
 
 static void on_gone(void *context)
 {
     struct worker *w = context;
 
-    w->num_connections--;
-    accept_next(w);
+    set_num_connections(w, w->num_connections - 1);
 }
 
 static void on_pause(struct ring_op *op, int result)
 {
     (void)result;
-    accept_next(RING_OWNER(op, struct worker, pause));
+    accept_next(RING_OWNER(op, struct door, pause));
+}
+
+static void log_peer(const struct door *door, int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    if (door->rules != NULL || !log_shows(LOG_DEBUG)) return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) return;
+    log_line(LOG_DEBUG, "connection of pid %ld, uid %lu, gid %lu",
+             (long)peer.pid, (unsigned long)peer.uid, (unsigned long)peer.gid);
+}
+
+// Tells a client that there is no room for it.  Its answer is short enough for
+// the socket to take it at once, whatever the client does.
+static void turn_away(int fd)
+{
+    static const char full[] =
+        "HTTP/1.1 503 Service Unavailable\r\n"
+        "Content-Type: application/json\r\nContent-Length: 74\r\n"
+        "Retry-After: 1\r\nConnection: close\r\n\r\n"
+        "{\"code\":\"unavailable\",\"message\":\"there are as many "
+        "clients as can be\"}\n";
+
+    (void)send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)close(fd);
+}
+
+static void hold_reserve(struct worker *w)
+{
+    if (w->reserve < 0) w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void take_connection(struct door *door, int fd)
+{
+    struct worker *w = door->worker;
+
+    hold_reserve(w);
+    if (w->reserve < 0 || (w->num_connections >= CONNECTIONS_MAX &&
+                           !connection_shed(&w->world, ring_now_ms()))) {
+        turn_away(fd);
+        hold_reserve(w);
+        return;
+    }
+    log_peer(door, fd);
+    set_num_connections(w, w->num_connections + 1);
+    if (!connection_new(&w->world, fd, door->rules)) {
+        set_num_connections(w, w->num_connections - 1);
+    }
+}
+
+// No descriptor is left: the longest idle makes room, else the reserve does,
+// which take_connection then needs back.
+static void make_room(struct door *door)
+{
+    struct worker *w = door->worker;
+
+    if (connection_shed(&w->world, ring_now_ms()) || w->reserve < 0) {
+        ring_timeout(w->world.ring, &door->pause, ACCEPT_PAUSE_MS, on_pause);
+        return;
+    }
+    (void)close(w->reserve);
+    w->reserve = -1;
+    accept_next(door);
 }
 
 static void on_accept(struct ring_op *op, int result)
 {
-    struct worker *w = RING_OWNER(op, struct worker, accept);
+    struct door *door = RING_OWNER(op, struct door, accept);
 
     if (result >= 0) {
-        w->num_connections++;
-        if (!connection_new(&w->connections, result, w->ring, w->route,
-                            on_gone, w)) {
-            w->num_connections--;
-        }
-        accept_next(w);
+        take_connection(door, result);
+        accept_next(door);
     } else if (result == -EMFILE || result == -ENFILE || result == -ENOMEM ||
                result == -ENOBUFS) {
-        ring_timeout(w->ring, &w->pause, ACCEPT_PAUSE_MS, on_pause);
+        make_room(door);
     } else if (result != -ECANCELED) {
-        accept_next(w);
+        accept_next(door);
     }
 }
 
@@ -84,10 +168,12 @@ static void begin_stop(struct worker *w)
 
     w->stopping = true;
     w->stop_ms = ring_now_ms() + FINISH_MS;
-    ring_cancel(w->ring, &w->accept);
-    ring_cancel(w->ring, &w->pause);
-    ring_cancel(w->ring, &w->tick);
-    for (struct connection *c = w->connections; c != NULL; c = next) {
+    for (size_t i = 0; i < NUM_DOORS; i++) {
+        ring_cancel(w->world.ring, &w->doors[i].accept);
+        ring_cancel(w->world.ring, &w->doors[i].pause);
+    }
+    ring_cancel(w->world.ring, &w->tick);
+    for (struct connection *c = w->world.connections; c != NULL; c = next) {
         next = connection_next(c);
         connection_finish(c, false);
     }
@@ -100,7 +186,7 @@ static void on_tick(struct ring_op *op, int result)
     struct connection *next;
 
     (void)result;
-    for (struct connection *c = w->connections; c != NULL; c = next) {
+    for (struct connection *c = w->world.connections; c != NULL; c = next) {
         next = connection_next(c);
         if (w->stopping && now_ms >= w->stop_ms) {
             connection_finish(c, true);
@@ -108,18 +194,22 @@ static void on_tick(struct ring_op *op, int result)
             connection_tick(c, now_ms);
         }
     }
-    if (!w->stopping || w->connections != NULL) {
-        ring_timeout(w->ring, &w->tick, TICK_MS, on_tick);
+    if (!w->stopping || w->world.connections != NULL) {
+        ring_timeout(w->world.ring, &w->tick, TICK_MS, on_tick);
     }
 }
 
 static bool work(struct worker *w)
 {
-    accept_next(w);
-    ring_timeout(w->ring, &w->tick, TICK_MS, on_tick);
-    while (!w->stopping || ring_num_in_flight(w->ring) > 0) {
+    struct ring *ring = w->world.ring;
+
+    for (size_t i = 0; i < NUM_DOORS; i++) {
+        accept_next(&w->doors[i]);
+    }
+    ring_timeout(ring, &w->tick, TICK_MS, on_tick);
+    while (!w->stopping || ring_num_in_flight(ring) > 0) {
         if (atomic_load(w->stop) && !w->stopping) begin_stop(w);
-        if (!ring_run(w->ring, true, &w->err)) return false;
+        if (!ring_run(ring, !w->options->busy_poll, &w->err)) return false;
     }
     return true;
 }
@@ -128,10 +218,17 @@ static void *worker_main(void *context)
 {
     struct worker *w = context;
 
-    w->failed = !ring_open(&w->ring, RING_DEPTH, &w->err) ||
-                !route_new(&w->route, w->index, &w->err) || !work(w);
-    route_free(w->route);
-    if (!w->failed) ring_close(w->ring);
+    w->world = (struct connection_world){
+        .metrics = &w->metrics, .on_gone = on_gone, .context = w};
+    w->reserve = -1;
+    hold_reserve(w);
+    w->failed =
+        !ring_open(&w->world.ring, RING_DEPTH, &w->err) ||
+        !route_new(&w->world.route, w->index, w->all_metrics, &w->err) ||
+        !work(w);
+    route_free(w->world.route);
+    if (!w->failed) ring_close(w->world.ring);
+    if (w->reserve >= 0) (void)close(w->reserve);
     // One thread that is lost ends all: the main thread waits for a signal.
     if (w->failed) (void)kill(getpid(), SIGTERM);
     return NULL;
@@ -167,13 +264,62 @@ static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
     return ok;
 }
 
+// A connection is a descriptor: as many as the system lets this process have.
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void set_up(struct worker *workers, struct index *index,
+                   const struct server_options *options, const int *listeners,
+                   atomic_bool *stop)
+{
+    for (unsigned i = 0; i < options->threads; i++) {
+        struct worker *w = &workers[i];
+
+        w->index = index;
+        w->options = options;
+        w->stop = stop;
+        w->all_metrics = &workers[0].metrics;
+        if (i > 0) workers[i - 1].metrics.next = &w->metrics;
+        for (size_t k = 0; k < NUM_DOORS; k++) {
+            w->doors[k].worker = w;
+            w->doors[k].listener = listeners[k];
+        }
+        w->doors[DOOR_TCP].rules = &options->hosts;
+    }
+}
+
+static bool open_doors(int *listeners, const struct server_options *options,
+                       struct err *err)
+{
+    if (options->listen_tcp != NULL &&
+        !listen_open_tcp(&listeners[DOOR_TCP], options->listen_tcp,
+                         options->listen_public, err)) {
+        return false;
+    }
+    if (!listen_open(&listeners[DOOR_UNIX], options->socket_path,
+                     options->group, err)) {
+        return false;
+    }
+    log_line(LOG_INFO, "answering on %s", options->socket_path);
+    if (options->listen_tcp != NULL) {
+        log_line(LOG_INFO, "answering on http://%s", options->listen_tcp);
+    }
+    return true;
+}
+
 bool server_run(struct index *index, const struct server_options *options,
                 struct err *err)
 {
     struct worker *workers = calloc(options->threads, sizeof *workers);
+    int listeners[NUM_DOORS] = {-1, -1};
     atomic_bool stop = false;
     sigset_t signals;
-    int listener = -1;
     bool ok;
 
     (void)sigemptyset(&signals);
@@ -182,17 +328,14 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");
-    ok = listen_open(&listener, options->socket_path, options->group, err);
+    raise_limit();
+    ok = open_doors(listeners, options, err);
     if (ok) {
-        for (unsigned i = 0; i < options->threads; i++) {
-            workers[i].index = index;
-            workers[i].listener = listener;
-            workers[i].stop = &stop;
-        }
-        log_line(LOG_INFO, "answering on %s", options->socket_path);
+        set_up(workers, index, options, listeners, &stop);
         ok = run_workers(workers, options->threads, &signals, &stop, err);
     }
-    listen_close(listener, options->socket_path);
+    listen_close(listeners[DOOR_UNIX], options->socket_path);
+    if (listeners[DOOR_TCP] >= 0) (void)close(listeners[DOOR_TCP]);
     free(workers);
     return ok;
 }

@@ -1,20 +1,29 @@
 // server.h - sanctd: threads, each with a ring, a reader and its connections.
 //
-// Every thread accepts on the same listening socket; what it accepts stays with
-// it.  Nothing is shared between threads but the index handle.
+// Every thread accepts on the same listening sockets; what it accepts stays
+// with it.  Nothing is shared between threads but the index handle and counters
+// that each writes alone.
+//
+// Limit     CONNECTIONS_MAX in each thread, and what the process may open: then
+//           the longest idle is shed, and where none is idle the newest turned
+//           away with a 503.
 
 #pragma once
 
 #include "index/index.h"
+#include "query/server/host.h"
 
 struct server_options {
     const char *socket_path;
-    const char *group; // NULL: as it comes
+    const char *group;      // NULL: as it comes
+    const char *listen_tcp; // ADDR:PORT, NULL: none
+    bool listen_public;     // else only a loopback address
+    struct host_rules hosts;
     unsigned threads;
+    bool busy_poll; // a core each, and no waiting for the kernel to wake
 };
 
 // server_run answers until SIGTERM or SIGINT, then finishes what is under way,
 // removes the socket and returns true.
 MUST_USE bool server_run(struct index *index,
-                         const struct server_options *options,
-                         struct err *err);
+                         const struct server_options *options, struct err *err);
