@@ -19,27 +19,26 @@ enum {
     SIGNATURE_LEN_MAX = 64 << 10,
 };
 
-static bool is_directory(const char *path)
+// A folder or a file, as against a URL or a log's name.
+static bool is_on_disk(const char *source)
 {
     struct stat status;
 
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return !download_is_url(source) && stat(source, &status) == 0 &&
+           (S_ISDIR(status.st_mode) || S_ISREG(status.st_mode));
 }
 
-static bool refuse_archive(const char *source, struct err *err)
+static bool is_zip(const char *path)
 {
-    struct stat status;
-    char shown[200];
+    char start[4] = "";
+    FILE *file = fopen(path, "re");
+    bool found;
 
-    if (download_is_url(source) || stat(source, &status) != 0) {
-        return err_set(
-            err, ERR_USAGE,
-            "%s: neither a URL (http:// or https://) nor a folder",
-            text_escape(shown, sizeof shown, bytes_from_text(source)));
-    }
-    return err_set(err, ERR_USAGE,
-                   "%s: a file; this version reads no archive zips",
-                   text_escape(shown, sizeof shown, bytes_from_text(source)));
+    if (file == NULL) return false;
+    found = fread(start, sizeof start, 1, file) == 1 &&
+            memcmp(start, "PK\003\004", sizeof start) == 0;
+    (void)fclose(file);
+    return found;
 }
 
 static struct chosen_log *add_log(struct choice *choice, struct err *err)
@@ -80,22 +79,77 @@ static bool read_description(struct log_description *log, const char *path,
                              struct err *err)
 {
     struct buffer json = {0};
-    bool ok = download_read_file(&json, path, JSON_DOCUMENT_MAX, err);
+    struct archive_part *part = NULL;
+    bool ok;
 
+    if (is_zip(path)) {
+        ok = archive_part_open(&part, path, err);
+        if (ok) buffer_append(&json, archive_part_description(part));
+        archive_part_close(part);
+    } else {
+        ok = download_read_file(&json, path, JSON_DOCUMENT_MAX, err);
+    }
     ok = ok && log_description_parse(log, buffer_bytes(&json), err);
     buffer_cleanup(&json);
     return ok || err_wrap(err, "--log");
 }
 
+// Takes a part of a log, which is closed where that fails.
+static bool take_part(struct chosen_log *log, struct archive_part *part,
+                      struct err *err)
+{
+    if ((log->archive != NULL || archive_new(&log->archive, err)) &&
+        archive_take(log->archive, part, err)) {
+        return true;
+    }
+    archive_part_close(part);
+    return false;
+}
+
+// The log id that a part says it is of; false where it says none.
+static bool told_id(const struct archive_part *part, struct sha256_hash *id)
+{
+    struct log_description told;
+    struct bytes json = archive_part_description(part);
+
+    if (json.len == 0 || !log_description_parse(&told, json, NULL)) {
+        return false;
+    }
+    *id = told.id;
+    return told.has_id;
+}
+
 static bool take_source(struct chosen_log *log, const char *source,
                         struct err *err)
 {
-    if (is_directory(source)) {
-        log->directory = source;
-        return true;
+    struct archive_part *part;
+    struct sha256_hash id;
+    char shown[200];
+
+    if (download_is_url(source)) {
+        return log_description_set_url(&log->description, source, err);
     }
-    if (!download_is_url(source)) return refuse_archive(source, err);
-    return log_description_set_url(&log->description, source, err);
+    if (!is_on_disk(source)) {
+        return err_set(
+            err, ERR_USAGE,
+            "%s: neither a URL (http:// or https://) nor a folder or zip",
+            text_escape(shown, sizeof shown, bytes_from_text(source)));
+    }
+    if (!archive_part_open(&part, source, err)) return false;
+    if (log->description.has_id && told_id(part, &id) &&
+        !sha256_equal(&id, &log->description.id)) {
+        (void)err_set(err, ERR_CONFIG,
+                      "%s: its log.v3.json has another log_id than the key",
+                      archive_part_name(part));
+        archive_part_close(part);
+        return false;
+    }
+    return take_part(log, part, err);
+}
+
+static const char *first_name(const struct chosen_log *log)
+{
+    return archive_part_name(archive_part_at(log->archive, 0));
 }
 
 // What the options say of every log, and what must be known of each.
@@ -105,7 +159,7 @@ static bool complete(struct chosen_log *log, const struct options *options,
     struct log_description *description = &log->description;
 
     if (options->api != 0) description->api = options->api;
-    if (log->directory != NULL) description->api = LOG_API_STATIC;
+    if (log->archive != NULL) description->api = LOG_API_STATIC;
     log->api_known = description->api != 0;
     if (description->api == 0) description->api = LOG_API_RFC6962;
     if (options->origin != NULL) {
@@ -124,19 +178,19 @@ static bool complete(struct chosen_log *log, const struct options *options,
         return err_set(err, ERR_CONFIG, "%s: %s", description->name,
                        description->problem);
     }
-    if (log->directory == NULL && description->url[0] == '\0') {
+    if (log->archive == NULL && description->url[0] == '\0') {
         return err_set(err, ERR_USAGE, "%s: no URL is known, and no SOURCE",
                        description->name);
     }
-    if (log->directory != NULL) {
+    if (log->archive != NULL) {
         if (description->origin[0] == '\0') {
             return err_set(err, ERR_USAGE,
-                           "%s: a folder needs --origin where no --log or "
-                           "--log-list gives it",
-                           log->directory);
+                           "%s: a folder or zip needs --origin where no --log "
+                           "or --log-list gives it",
+                           first_name(log));
         }
         (void)snprintf(description->url, sizeof description->url, "%s",
-                       log->directory);
+                       first_name(log));
         if (description->name[0] == '\0') {
             (void)snprintf(description->name, sizeof description->name,
                            "%.127s", description->origin);
@@ -155,13 +209,18 @@ static bool choose_one(struct choice *choice, const struct options *options,
         !read_description(&log->description, options->log_file, err)) {
         return false;
     }
-    if (options->sources.num > 0 &&
-        !take_source(log, options->sources.texts[0], err)) {
-        return false;
-    }
     if (options->key != NULL &&
         !read_key(&log->description, options->key, err)) {
         return false;
+    }
+    for (size_t i = 0; i < options->sources.num; i++) {
+        if (options->sources.num > 1 &&
+            download_is_url(options->sources.texts[i])) {
+            return err_set(err, ERR_USAGE,
+                           "several URLs need --log-list: one --log or --key "
+                           "describes one log");
+        }
+        if (!take_source(log, options->sources.texts[i], err)) return false;
     }
     return true;
 }
@@ -202,28 +261,41 @@ static bool fetch_list(struct buffer *json, const struct options *options,
     return ok;
 }
 
-// A folder is found in the list by the id that its log.v3.json tells; the key
-// comes from the list.
-static bool add_directory(struct choice *choice, const char *directory,
-                          struct err *err)
+// Zips and folders are found in the list by the id that their log.v3.json
+// tells; the key comes from the list.
+static bool add_part(struct choice *choice, struct archive_part *part,
+                     struct err *err)
 {
     const struct log_description *known;
-    struct log_description told;
-    struct chosen_log *log;
-    char path[4096];
+    struct chosen_log *log = NULL;
+    struct sha256_hash id;
 
-    (void)snprintf(path, sizeof path, "%s/log.v3.json", directory);
-    if (!read_description(&told, path, err)) return false;
-    known = told.has_id ? log_list_find(&choice->list, &told.id) : NULL;
-    if (known == NULL) {
-        return err_set(err, ERR_USAGE, "%s: its log is not in the list",
-                       directory);
+    if (!told_id(part, &id)) {
+        (void)err_set(err, ERR_CONFIG,
+                      "%s: no log.v3.json with a log_id, by which its log "
+                      "would be found in the list",
+                      archive_part_name(part));
+        archive_part_close(part);
+        return false;
     }
-    log = add_log(choice, err);
-    if (log == NULL) return false;
-    log->description = *known;
-    log->directory = directory;
-    return true;
+    known = log_list_find(&choice->list, &id);
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        if (sha256_equal(&choice->logs[i].description.id, &id)) {
+            log = &choice->logs[i];
+        }
+    }
+    if (known == NULL) {
+        (void)err_set(err, ERR_USAGE, "%s: its log is not in the list",
+                      archive_part_name(part));
+    } else if (log == NULL) {
+        log = add_log(choice, err);
+        if (log != NULL) log->description = *known;
+    }
+    if (known == NULL || log == NULL) {
+        archive_part_close(part);
+        return false;
+    }
+    return take_part(log, part, err);
 }
 
 static bool add_selected(struct choice *choice, struct log_choice *asked,
@@ -264,6 +336,7 @@ static bool choose_from_list(struct choice *choice,
         .states = options->states,
         .names = names,
     };
+    struct archive_part *part;
     struct buffer json = {0};
     bool ok = fetch_list(&json, options, err) &&
               log_list_parse(&choice->list, buffer_bytes(&json), err);
@@ -276,15 +349,16 @@ static bool choose_from_list(struct choice *choice,
     for (size_t i = 0; i < options->sources.num; i++) {
         const char *source = options->sources.texts[i];
 
-        if (!is_directory(source)) {
+        if (!is_on_disk(source)) {
             names[asked.num_names++] = source;
-        } else if (!add_directory(choice, source, err)) {
+        } else if (!archive_part_open(&part, source, err) ||
+                   !add_part(choice, part, err)) {
             return false;
         }
     }
     if (asked.num_names == 0 && !asked.all && asked.num_operators == 0 &&
         asked.states == NULL) {
-        return true; // folders alone
+        return true; // zips and folders alone
     }
     return add_selected(choice, &asked, err);
 }
@@ -306,6 +380,9 @@ bool choice_make(struct choice *choice, const struct options *options,
 
 void choice_cleanup(struct choice *choice)
 {
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        archive_free(choice->logs[i].archive);
+    }
     if (choice->has_list) log_list_cleanup(&choice->list);
     free(choice->logs);
     *choice = (struct choice){0};

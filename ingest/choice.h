@@ -1,20 +1,26 @@
 // choice.h - from the command line to the logs that are read.
 //
 //   --log FILE [SOURCE]      the description there; SOURCE replaces its URL
-//   --key KEY SOURCE         a URL or a folder
-//   --log-list L NAME ...    logs of the list, or folders found by their log id
+//   --key KEY SOURCE ...     a URL, or the zips and folders of one log
+//   --log-list L NAME ...    logs of the list, or zips and folders found by
+//                            their log id
 //   --log-list L --all ...
 //
-// Result    ERR_USAGE, ERR_CONFIG, ERR_NETWORK: before anything is written.
+// Zips and folders of one log id are one log.  What their log.v3.json says is
+// compared, and believed only where --log names it.
+//
+// Result    ERR_USAGE, ERR_CONFIG, ERR_NETWORK, ERR_VERIFY (a zip that cannot
+//           be opened): before anything is written.
 
 #pragma once
 
 #include "ingest/options.h"
 #include "ingest/parse/log_list.h"
+#include "ingest/source/archive.h"
 
 struct chosen_log {
     struct log_description description;
-    const char *directory; // NULL: description.url
+    struct archive *archive; // NULL: description.url
     bool api_known;
 };
 

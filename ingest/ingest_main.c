@@ -28,7 +28,8 @@
 static const char usage[] =
     "usage: sanct ingest [options] SOURCE ...\n"
     "\n"
-    "SOURCE: a log's URL, its name in a --log-list, or a folder of tiles\n"
+    "SOURCE: a log's URL, its name in a --log-list, a folder of tiles, or\n"
+    "archive zips\n"
     "\n"
     "  -i, --index DIR           the index\n"
     "  --log FILE                one log as JSON\n"
@@ -51,6 +52,7 @@ static const char usage[] =
     "  --retry DURATION          how long without progress (10m)\n"
     "  --threads N               default: processors\n"
     "  --keep full|facts         what is stored of an entry\n"
+    "  --check-archive           read and check every member of the zips\n"
     "  --contact TEXT            for the User-Agent\n"
     "  --ca-file PEM             trust for HTTPS\n"
     "  --tls verify|skip         the data is verified by the log's key anyway\n"
@@ -107,7 +109,8 @@ static bool add_log(struct pipeline *pipeline, struct index *index,
     struct reader_config config = {
         .key = key,
         .api_known = chosen->api_known,
-        .directory_fd = -1,
+        .archive = chosen->archive,
+        .check_archive = options->check_archive && chosen->archive != NULL,
         .has_range = options->has_range,
         .range_first = options->range_first,
         .range_end = options->range_end,
@@ -129,14 +132,6 @@ static bool add_log(struct pipeline *pipeline, struct index *index,
                  config.log.name, config.log.url, known.url);
     }
     if (!index_add_log(index, &config.log, log_key_der(key), err)) return false;
-    if (chosen->directory != NULL) {
-        config.directory_fd =
-            open(chosen->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (config.directory_fd < 0) {
-            return err_set(err, ERR_USAGE, "%s: %s", chosen->directory,
-                           strerror(errno));
-        }
-    }
     return pipeline_add(pipeline, &config, err);
 }
 
@@ -261,8 +256,7 @@ static bool is_public(const struct choice *choice)
     for (size_t i = 0; i < choice->num_logs; i++) {
         const char *url = choice->logs[i].description.url;
 
-        if (choice->logs[i].directory == NULL &&
-            strstr(url, "//127.") == NULL &&
+        if (choice->logs[i].archive == NULL && strstr(url, "//127.") == NULL &&
             strstr(url, "//localhost") == NULL &&
             strstr(url, "//[::1]") == NULL) {
             return true;

@@ -355,8 +355,7 @@ static bool take(struct options *options, int option, const char *value,
     case OPTION_JSON:
         return options->json = true;
     case OPTION_CHECK_ARCHIVE:
-        return err_set(err, ERR_USAGE,
-                       "--check-archive: this version reads no archive zips");
+        return options->check_archive = true;
     case OPTION_METRICS:
         return err_set(err, ERR_USAGE,
                        "--metrics: this version serves no metrics");
@@ -387,11 +386,6 @@ static bool check_together(const struct options *options, struct err *err)
     if (options->sources.num == 0 && options->log_file == NULL && !chooses) {
         return err_set(err, ERR_USAGE,
                        "a SOURCE is expected; sanct ingest --help tells more");
-    }
-    if (options->sources.num > 1 && options->log_list == NULL) {
-        return err_set(err, ERR_USAGE,
-                       "several SOURCEs need --log-list: one --log or --key "
-                       "describes one log");
     }
     return true;
 }

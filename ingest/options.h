@@ -16,7 +16,7 @@ enum progress_kind {
     PROGRESS_NONE,
 };
 
-enum { OPTIONS_LIST_MAX = 256 };
+enum { OPTIONS_LIST_MAX = 4096 };
 
 struct option_list {
     const char *texts[OPTIONS_LIST_MAX];
@@ -48,6 +48,7 @@ struct options {
     bool tls_skip;
     uint64_t memory;
     struct option_list binds;
+    bool check_archive;
     bool json;
     enum progress_kind progress;
     enum log_format log_format;

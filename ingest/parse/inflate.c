@@ -101,3 +101,29 @@ const char *inflate_version(void)
 {
     return "libdeflate " LIBDEFLATE_VERSION_STRING;
 }
+
+bool inflate_raw(struct inflater *inflater, struct buffer *out,
+                 struct bytes packed, size_t len, struct err *err)
+{
+    enum libdeflate_result result;
+    size_t taken, given;
+
+    buffer_reset(out);
+    if (!buffer_reserve(out, len > 0 ? len : 1)) {
+        return err_set(err, ERR_MEMORY, "no memory for %zu inflated bytes",
+                       len);
+    }
+    result = libdeflate_deflate_decompress_ex(inflater->decompressor,
+                                              packed.data, packed.len,
+                                              out->data, len, &taken, &given);
+    if (result != LIBDEFLATE_SUCCESS || given != len || taken != packed.len) {
+        return err_set(err, ERR_MALFORMED, "deflate: damaged or cut off");
+    }
+    out->len = len;
+    return true;
+}
+
+uint32_t inflate_crc32(struct bytes bytes)
+{
+    return libdeflate_crc32(0, bytes.data, bytes.len);
+}

@@ -1,4 +1,5 @@
-// inflate.h - gzip bodies of static logs, whole (libdeflate). (pure)
+// inflate.h - gzip bodies of static logs and raw deflate of zips, whole
+// (libdeflate). (pure)
 //
 // Static logs send data tiles as gzip without being asked (CT-PROTOCOLS
 // section 8.6).  Several members one after the other are one stream (RFC 1952
@@ -31,3 +32,11 @@ MUST_USE bool inflate_gzip(struct inflater *inflater, struct buffer *out,
 
 // inflate_version names the library: "libdeflate 1.14".
 const char *inflate_version(void);
+
+// inflate_raw replaces what is in `out` by exactly `len` bytes; `packed` is a
+// raw deflate stream (RFC 1951) and nothing else.
+MUST_USE bool inflate_raw(struct inflater *inflater, struct buffer *out,
+                          struct bytes packed, size_t len, struct err *err);
+
+// inflate_crc32 is the CRC-32 of zip and gzip.
+uint32_t inflate_crc32(struct bytes bytes);

@@ -58,6 +58,37 @@ void fault_halt(struct reader *reader, enum index_halt halt,
     reader_end(reader, READER_HALTED, err);
 }
 
+// Puts the zip in front that holds what is wrong.
+static void name_zip(const struct reader *reader, const char *path,
+                     struct err *err)
+{
+    struct archive *archive = asker_archive(reader->asker);
+    const char *holder = archive == NULL || !archive_has_zips(archive)
+                             ? NULL
+                             : archive_holder(archive, path);
+
+    if (holder != NULL) (void)err_wrap(err, "%s: %s", holder, path + 1);
+}
+
+static void name_tile(const struct reader *reader, int level, uint64_t tile,
+                      unsigned width, struct err *err)
+{
+    char path[TILE_PATH_MAX + 1] = "/";
+
+    (void)tile_path(path + 1, level, tile, width);
+    name_zip(reader, path, err);
+}
+
+static void name_data_tile(const struct reader *reader, uint64_t entry,
+                           struct err *err)
+{
+    uint64_t tile = entry / TILE_WIDTH;
+    uint64_t width = reader->pin.size - tile * TILE_WIDTH;
+
+    name_tile(reader, TILE_DATA, tile,
+              width < TILE_WIDTH ? (unsigned)width : TILE_WIDTH, err);
+}
+
 // ---------------------------------------------------------------- heads
 
 void fault_head(struct reader *reader)
@@ -69,6 +100,7 @@ void fault_head(struct reader *reader)
         .computed = reader->head_err.text,
     };
 
+    name_zip(reader, reader->head_ask.path, &reader->head_err);
     evidence.heads[0].kind =
         reader->log.api == LOG_API_STATIC ? HEAD_CHECKPOINT : HEAD_STH;
     evidence.heads[0].served = buffer_bytes(&reader->head_ask.body);
@@ -189,6 +221,8 @@ void fault_tiles(struct reader *reader, const struct err *err)
     };
     struct err why = *err;
 
+    name_tile(reader, (int)source->tile.level, source->tile.tile,
+              source->tile.width, &why);
     // What the tiles did not fit: the head served last, or the pinned one.
     evidence.heads[0] = sha256_equal(&source->root, &reader->head.root)
                             ? reader->head
@@ -274,6 +308,7 @@ static void halt_entries(struct reader *reader, struct batch *batch)
                       "under the signed head of %" PRIu64 " entries",
                       batch->first, batch->end - 1, reader->pin.size);
     }
+    name_data_tile(reader, batch->first, &err);
     evidence.computed = err.text;
     fault_halt(reader, HALT_DATA, &evidence, &err);
     free(leaves);
@@ -407,6 +442,24 @@ void fault_wrong(struct reader *reader, struct batch *batch)
 
 // ---------------------------------------------------------------- no answer
 
+void fault_damaged(struct reader *reader, const struct err *err, uint64_t first,
+                   uint64_t end)
+{
+    struct evidence evidence = {
+        .kind = reader->totals.has_head ? EVIDENCE_MISSING : EVIDENCE_HEAD,
+        .heads = {reader->pin},
+        .num_heads = 1,
+        .first = reader->totals.has_head ? first : 0,
+        .end = reader->totals.has_head ? end : 0,
+        .expected = "members of zips that are whole",
+        .computed = err->text,
+    };
+    struct err why = *err;
+
+    if (!reader->totals.has_head) evidence.heads[0].kind = HEAD_CHECKPOINT;
+    fault_halt(reader, HALT_DATA, &evidence, &why);
+}
+
 void fault_given_up(struct reader *reader, const struct err *err,
                     unsigned status, uint64_t first, uint64_t end)
 {
@@ -421,6 +474,10 @@ void fault_given_up(struct reader *reader, const struct err *err,
     };
     struct err why = *err;
 
+    if (err->code == ERR_VERIFY) {
+        fault_damaged(reader, err, first, end);
+        return;
+    }
     // A network that is down is not the log's word; an answer is.
     if (status != 0 && reader->pin.size >= end && !keep(reader, &evidence)) {
         return;

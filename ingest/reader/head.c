@@ -14,6 +14,7 @@
 
 #include "index/base/log.h"
 #include "ingest/reader/state.h"
+#include "ingest/source/archive_check.h"
 
 static void on_head(struct ask *ask);
 
@@ -93,7 +94,11 @@ static void on_head(struct ask *ask)
         return;
     }
     if (ask->result != ASK_ANSWERED) {
-        reader_end(reader, READER_PARTIAL, &ask->err);
+        if (ask->err.code == ERR_VERIFY) {
+            fault_damaged(reader, &ask->err, 0, 0);
+        } else {
+            reader_end(reader, READER_PARTIAL, &ask->err);
+        }
         return;
     }
     if (reader->head_err.code != ERR_NONE) {
@@ -325,12 +330,38 @@ void head_judge(struct reader *reader)
 
 // ---------------------------------------------------------------- what to read
 
-static bool add_gap(struct reader *reader, uint64_t first, uint64_t end)
+// Plans [first, end), as far as an archive has it; the network has all.
+static void add_gap(struct reader *reader, uint64_t first, uint64_t end)
 {
-    if (first >= end) return true;
-    reader->gaps[reader->num_gaps++] = (struct log_range){first, end};
+    const struct archive *archive = asker_archive(reader->asker);
+
+    if (first >= end) return;
     reader->totals.goal += end - first;
-    return true;
+    while (first < end) {
+        struct log_range here = {first, end};
+
+        if (archive != NULL &&
+            !archive_range(archive, first, &here.first, &here.end)) {
+            here = (struct log_range){end, end};
+        }
+        if (here.end > end) here.end = end;
+        if (here.first > end) here.first = end;
+        if (here.first > first && !reader->has_missing) {
+            reader->has_missing = true;
+            reader->missing_first = first;
+            reader->missing_end = here.first;
+        }
+        if (here.first < here.end) reader->gaps[reader->num_gaps++] = here;
+        first = here.end;
+    }
+}
+
+// How many gaps there can be: each hole may be cut by each range.
+static size_t num_gaps_max(const struct reader *reader, size_t num_held)
+{
+    const struct archive *archive = asker_archive(reader->asker);
+
+    return num_held + 1 + (archive != NULL ? archive_num_ranges(archive) : 0);
 }
 
 // The ranges of [first, end) that the index does not hold.
@@ -346,21 +377,23 @@ static bool plan(struct reader *reader, uint64_t first, uint64_t end,
     reader->num_gaps = 0;
     reader->gap = 0;
     reader->totals.goal = 0;
+    reader->has_missing = false;
     if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), err)) {
         return false;
     }
     ok = snapshot_ranges(snapshot, reader->log.number, &held, &num_held,
                          &reader->gaps_arena, err);
     if (ok) {
-        reader->gaps = arena_zalloc(&reader->gaps_arena, num_held + 1,
-                                    sizeof *reader->gaps);
+        reader->gaps =
+            arena_zalloc(&reader->gaps_arena, num_gaps_max(reader, num_held),
+                         sizeof *reader->gaps);
         ok = reader->gaps != NULL || err_set(err, ERR_MEMORY, "no memory");
     }
     for (size_t i = 0; ok && i < num_held; i++) {
-        ok = add_gap(reader, first, held[i].first < end ? held[i].first : end);
+        add_gap(reader, first, held[i].first < end ? held[i].first : end);
         if (held[i].end > first) first = held[i].end;
     }
-    if (ok) ok = add_gap(reader, first, end);
+    if (ok) add_gap(reader, first, end);
     snapshot_close(snapshot);
     return ok;
 }
@@ -441,7 +474,42 @@ static void on_poll(struct ring_op *op, int result)
     if (!reader->ending) head_ask(reader);
 }
 
-// All that the pinned head has is held.
+static void finish_round(struct reader *reader);
+
+static void on_checked(void *context, const struct err *found)
+{
+    struct reader *reader = context;
+    struct err err = found != NULL ? *found : (struct err){0};
+
+    archive_check_free(reader->check);
+    reader->check = NULL;
+    reader->checked = true;
+    if (reader_returned(reader, &reader->num_asked)) return;
+    if (err.code == ERR_NONE) {
+        finish_round(reader);
+    } else if (err.code == ERR_VERIFY) {
+        fault_damaged(reader, &err, 0, reader->pin.size);
+    } else {
+        reader_end(reader, READER_PARTIAL, &err);
+    }
+}
+
+// Every member of the zips, on a thread of its own.
+static void check_archive(struct reader *reader)
+{
+    struct err err;
+
+    reader->num_asked++;
+    if (archive_check_start(&reader->check, asker_archive(reader->asker),
+                            reader->options.ring, &reader->pin, on_checked,
+                            reader, &err)) {
+        return;
+    }
+    reader->num_asked--;
+    reader_fail(reader, &err);
+}
+
+// All that the pinned head has is held, or all that an archive has of it.
 static void finish_round(struct reader *reader)
 {
     const struct pipeline_options *options = pipeline_options(reader->pipeline);
@@ -463,6 +531,10 @@ static void finish_round(struct reader *reader)
         return;
     }
     reader_show(reader);
+    if (reader->config.check_archive && !reader->checked) {
+        check_archive(reader);
+        return;
+    }
     if (options->follow) {
         reader->caught_up = true;
         ring_timeout(reader->options.ring, &reader->timer, options->poll_ms,
@@ -474,6 +546,14 @@ static void finish_round(struct reader *reader)
                       "has %" PRIu64 " of the %" PRIu64
                       " entries of its final tree",
                       reader->pin.size, log->final_size);
+        reader_end(reader, READER_PARTIAL, &err);
+        return;
+    }
+    if (reader->has_missing) {
+        (void)err_set(&err, ERR_NETWORK,
+                      "entries %" PRIu64 "..%" PRIu64
+                      " are in no zip that was given",
+                      reader->missing_first, reader->missing_end - 1);
         reader_end(reader, READER_PARTIAL, &err);
         return;
     }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ingest/reader/state.h"
+#include "ingest/source/archive_check.h"
 
 enum {
     CONNECTIONS_RFC6962 = 8,
@@ -149,8 +150,8 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     const struct pipeline_options *given = pipeline_options(options->pipeline);
     struct reader *reader = calloc(1, sizeof *reader);
     struct asker_options asker = {
-        .url = config->directory_fd >= 0 ? NULL : config->log.url,
-        .directory_fd = config->directory_fd,
+        .url = config->archive != NULL ? NULL : config->log.url,
+        .archive = config->archive,
         .bind = options->bind,
         .inflater = options->inflater,
         .rate = given->rate,
@@ -318,6 +319,7 @@ void reader_end(struct reader *reader, enum reader_status status,
     if (ring_busy(&reader->timer)) {
         ring_cancel(reader->options.ring, &reader->timer);
     }
+    if (reader->check != NULL) archive_check_stop(reader->check);
     // What is complete may still have issuers to wait for.
     reader_settle(reader, status == READER_COMPLETE, end_now);
 }

@@ -17,10 +17,11 @@ struct pipeline;
 struct batch;
 
 struct reader_config {
-    struct index_log log; // as index_add_log gave it
-    struct log_key *key;  // the pipeline frees it
-    bool api_known;       // else found out; log.api is a guess
-    int directory_fd;     // of a folder of tiles; -1: log.url
+    struct index_log log;    // as index_add_log gave it
+    struct log_key *key;     // the pipeline frees it
+    bool api_known;          // else found out; log.api is a guess
+    struct archive *archive; // zips and folders; NULL: log.url
+    bool check_archive;      // every member of them
     bool has_range;
     uint64_t range_first, range_end;
 };

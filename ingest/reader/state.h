@@ -83,6 +83,10 @@ struct reader {
     struct arena gaps_arena;
     struct log_range *gaps;
     size_t num_gaps, gap;
+    bool has_missing; // in an archive, the first of it:
+    uint64_t missing_first, missing_end;
+    struct archive_check *check;
+    bool checked;
 
     // Reading: [.., frontier.size) understood, [.., asked) asked for.
     struct merkle_frontier frontier;
@@ -213,6 +217,11 @@ void fault_tiles(struct reader *reader, const struct err *err);
 
 // fault_range halts the log for all of [first, end).
 void fault_range(struct reader *reader, uint64_t first, uint64_t end);
+
+// fault_damaged halts the log: a zip is damaged where it holds something of
+// [first, end), or its head.
+void fault_damaged(struct reader *reader, const struct err *err, uint64_t first,
+                   uint64_t end);
 
 // fault_given_up ends the run for the log: partial, with evidence where the
 // log had signed for what is missing.

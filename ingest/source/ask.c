@@ -1,6 +1,6 @@
 // ask.c - see ask.h.
 //
-//   asker_ask -> queue -> pump: pace allows it -> fetch or file -> judge
+//   asker_ask -> queue -> pump: pace allows it -> fetch or archive -> judge
 //     200, readable      done: ASK_ANSWERED
 //     no answer          queue again, not before the pause has passed
 //     optional and 4xx   done: ASK_REFUSED
@@ -16,8 +16,8 @@
 
 struct asker {
     struct ring *ring;
-    struct fetch *fetch; // NULL: a folder
-    int directory_fd;
+    struct fetch *fetch; // NULL: an archive
+    struct archive *archive;
     struct inflater *inflater;
     struct pace pace;
     uint64_t retry_ms;
@@ -47,7 +47,7 @@ bool asker_open(struct asker **out, struct ring *ring,
 
     if (asker == NULL) return err_set(err, ERR_MEMORY, "no memory");
     asker->ring = ring;
-    asker->directory_fd = options->directory_fd;
+    asker->archive = options->archive;
     asker->inflater = options->inflater;
     asker->retry_ms = options->retry_ms;
     asker->progress_ms = now;
@@ -82,7 +82,7 @@ void ask_cleanup(struct ask *ask)
 {
     assert(!ask->under_way);
     buffer_cleanup(&ask->body);
-    buffer_cleanup(&ask->file.body);
+    archive_file_cleanup(&ask->file);
     buffer_cleanup(&ask->request.body);
 }
 
@@ -275,7 +275,49 @@ static void on_fetched(struct fetch_request *request)
     close_if_idle(asker);
 }
 
-static void on_file(struct directory_file *file)
+// What zips answer stands: they are the same when they are asked again.
+static void judge_zips(struct asker *asker, struct ask *ask,
+                       const struct archive_file *file)
+{
+    const struct pace_answer good = {.status = 200};
+    struct err why = {0};
+    const char *holder;
+    uint64_t retry_at;
+
+    land(asker, ask);
+    (void)pace_ended(&asker->pace, &good, ring_now_ms(), &retry_at);
+    ask->status = file->status;
+    if (ask->canceled || asker->closing) {
+        finish(ask, ASK_CANCELED);
+        return;
+    }
+    if (file->status == 200 && inflate_body(asker, ask, &why) &&
+        (ask->read == NULL || ask->read(ask, &why))) {
+        finish(ask, ASK_ANSWERED);
+        return;
+    }
+    if (file->status == 404 && ask->refused != NULL && ask->num_tries == 1) {
+        ask->refused(ask);
+        push(asker, ask);
+        return;
+    }
+    if (file->status == 200) {
+        holder = archive_holder(asker->archive, ask->path);
+        (void)err_set(&ask->err, ERR_VERIFY, "%s%s%s: %.200s",
+                      holder != NULL ? holder : "", holder != NULL ? ": " : "",
+                      ask->path + 1, why.text);
+    } else if (file->status == 404) {
+        if (ask->num_tries > 1) ask->refused(ask);
+        if (ask->prepare != NULL) ask->prepare(ask);
+        (void)err_set(&ask->err, ERR_NETWORK, "%s: in no zip that was given",
+                      ask->path + 1);
+    } else {
+        ask->err = file->err;
+    }
+    finish(ask, ask->optional ? ASK_REFUSED : ASK_GIVEN_UP);
+}
+
+static void on_file(struct archive_file *file)
 {
     struct ask *ask =
         (struct ask *)(void *)((char *)file - offsetof(struct ask, file));
@@ -287,7 +329,11 @@ static void on_file(struct directory_file *file)
     file->body = (struct buffer){0};
     asker->bytes_from_files += ask->body.len;
     if (answer.status == 0) ask->err = file->err;
-    judge(asker, ask, &answer);
+    if (archive_has_zips(asker->archive)) {
+        judge_zips(asker, ask, file);
+    } else {
+        judge(asker, ask, &answer);
+    }
     pump(asker);
     close_if_idle(asker);
 }
@@ -304,7 +350,8 @@ static void start(struct asker *asker, struct ask *ask, uint64_t now)
     if (asker->fetch == NULL) {
         ask->file.body_max = ask->body_max;
         ask->file.done = on_file;
-        directory_read(asker->ring, asker->directory_fd, ask->path, &ask->file);
+        archive_read(asker->archive, asker->ring, asker->inflater, ask->path,
+                     &ask->file);
         return;
     }
     buffer_cleanup(&ask->request.body);
@@ -380,6 +427,11 @@ void asker_progressed(struct asker *asker)
 void asker_drop_idle(struct asker *asker)
 {
     if (asker->fetch != NULL) fetch_drop_idle(asker->fetch);
+}
+
+struct archive *asker_archive(const struct asker *asker)
+{
+    return asker->archive;
 }
 
 uint64_t asker_bytes_received(const struct asker *asker)

@@ -7,6 +7,8 @@
 // for again as a time-out is, with growing pauses, until the log has gone
 // --retry without progress.  A question that is `optional` (a proof, an
 // issuer) may be refused instead: by 4xx at once, by failures after a few.
+// Zips do not change: what they lack or have damaged is given up at once, and
+// `err` is ERR_VERIFY where a zip's bytes are not what they should be.
 //
 // Lifetime  an ask belongs to the asker from asker_ask until `done`, which may
 //           ask it again.  The body stays until ask_cleanup or the next ask.
@@ -17,8 +19,7 @@
 
 #include "ingest/fetch/fetch.h"
 #include "ingest/fetch/pace.h"
-#include "ingest/parse/inflate.h"
-#include "ingest/source/directory.h"
+#include "ingest/source/archive.h"
 
 enum {
     ASK_PATH_MAX = 640,
@@ -62,15 +63,15 @@ struct ask {
     struct asker *asker;
     struct ask *next;
     struct fetch_request request;
-    struct directory_file file;
+    struct archive_file file;
     uint64_t not_before_ms;
     unsigned num_tries;
     bool under_way, canceled;
 };
 
 struct asker_options {
-    const char *url;  // http, https; or
-    int directory_fd; // of a folder, when `url` is NULL
+    const char *url;         // http, https; or
+    struct archive *archive; // zips and folders, when `url` is NULL
     const char *bind;
     struct inflater *inflater; // the thread's
     unsigned connections;
@@ -99,6 +100,9 @@ void asker_progressed(struct asker *asker);
 // asker_drop_idle closes connections that nobody uses: what is asked next
 // comes over new ones.
 void asker_drop_idle(struct asker *asker);
+
+// asker_archive is what it reads from; NULL: the network.
+struct archive *asker_archive(const struct asker *asker);
 
 // asker_bytes_received counts what came.
 uint64_t asker_bytes_received(const struct asker *asker);

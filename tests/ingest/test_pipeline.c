@@ -105,8 +105,8 @@ static struct outcome read_log(struct testlog *from, const char *dir,
         .memory = run->memory == 0 ? 1 << 30 : run->memory,
         .proxy = "",
     };
-    struct reader_config config = {.api_known = !run->hide_api,
-                                   .directory_fd = -1};
+    struct reader_config config = {.api_known = !run->hide_api};
+    struct archive_part *part;
     struct timespec tick = {.tv_nsec = 2000000};
     struct outcome outcome = {0};
     struct pipeline *pipeline;
@@ -116,8 +116,9 @@ static struct outcome read_log(struct testlog *from, const char *dir,
 
     describe(&config.log, &config.key, from, run);
     if (run->directory != NULL) {
-        config.directory_fd = open(run->directory, O_RDONLY | O_DIRECTORY);
-        CHECK(config.directory_fd >= 0);
+        CHECK(archive_new(&config.archive, NULL) &&
+              archive_part_open(&part, run->directory, NULL) &&
+              archive_take(config.archive, part, NULL));
     }
     config.has_range = run->range_end != 0;
     config.range_first = run->range_first;
@@ -142,7 +143,7 @@ static struct outcome read_log(struct testlog *from, const char *dir,
     look(&outcome, index, config.log.number);
     pipeline_close(pipeline);
     index_close(index);
-    if (config.directory_fd >= 0) (void)close(config.directory_fd);
+    archive_free(config.archive);
     return outcome;
 }
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "index/base/text.h"
-#include "tests/support/ctlog.h"
+#include "tests/support/ctlog_archive.h"
 
 struct testlog {
     struct ctlog *ctlog;
@@ -255,16 +255,31 @@ static bool write_issuers(const struct ctlog *ctlog, const char *dir,
     return ok;
 }
 
-bool testlog_write_tiles(struct testlog *log, const char *dir, struct err *err)
+// What is written is the tree of the present size, with its faults.
+static struct ctlog_view view_now(struct ctlog *ctlog)
 {
-    struct ctlog *ctlog = log->ctlog;
     bool altered = ctlog->altered.size != 0;
-    struct ctlog_view view = {
+
+    return (struct ctlog_view){
         .log = ctlog,
         .tree = altered ? &ctlog->altered : &ctlog->honest,
         .altered = altered,
         .size = ctlog_size(ctlog),
     };
+}
+
+bool testlog_write_archive(struct testlog *log, const char *dir,
+                           uint64_t per_zip, struct err *err)
+{
+    struct ctlog_view view = view_now(log->ctlog);
+
+    return ctlog_write_archive(&view, dir, per_zip, err);
+}
+
+bool testlog_write_tiles(struct testlog *log, const char *dir, struct err *err)
+{
+    struct ctlog *ctlog = log->ctlog;
+    struct ctlog_view view = view_now(ctlog);
     struct buffer checkpoint = {0};
     bool ok = write_data_tiles(&view, dir, err) &&
               write_hash_tiles(&view, dir, err) &&

@@ -104,6 +104,11 @@ MUST_USE bool testlog_write_files(struct testlog *log, const char *dir,
 MUST_USE bool testlog_write_tiles(struct testlog *log, const char *dir,
                                   struct err *err);
 
+// testlog_write_archive writes it as archive zips into folder `dir`, each of
+// `per_zip` entries (0: 2^24); ctlog_archive.h.
+MUST_USE bool testlog_write_archive(struct testlog *log, const char *dir,
+                                    uint64_t per_zip, struct err *err);
+
 // testlog_ca_pem is the certificate to trust for TLS; empty without.
 struct bytes testlog_ca_pem(const struct testlog *log);
 

@@ -16,6 +16,7 @@
 static const char usage[] =
     "usage: testlog serve [options] --dir OUT\n"
     "       testlog write [options] DIR\n"
+    "       testlog write-archive [options] DIR\n"
     "       testlog truth [options]\n"
     "\n"
     "A small CT log for tests, demo and bench.  serve answers on 127.0.0.1 "
@@ -25,7 +26,9 @@ static const char usage[] =
     "objects), genuine-issuer.pem (with --fina), ca.pem (with --tls) and last\n"
     "`ready`, with the port.  write makes a folder of tiles.  truth prints "
     "what was\n"
-    "planted in each entry, one JSON object a line.\n"
+    "planted in each entry, one JSON object a line.  write-archive makes "
+    "000.zip,\n"
+    "001.zip ... as retired logs are archived, the first as Zip64.\n"
     "\n"
     "  --entries N         how many to generate (1000)\n"
     "  --seed S            same seed and options, same tree (1)\n"
@@ -45,6 +48,7 @@ static const char usage[] =
     "  --no-leaf-index     leaves without extensions, as archived logs have "
     "them\n"
     "  --time MS           the time of every head (now)\n"
+    "  --per-zip N         entries a zip holds (16777216)\n"
     "  --memory MIB        for entries and bodies (1536)\n"
     "  --for SECONDS       ends by itself (600)\n"
     "  --fault LIST        NAME, NAME=N or NAME=K:BIT, with commas; may "
@@ -60,6 +64,7 @@ struct arguments {
     struct buffer faults;
     const char *dir;
     uint64_t seconds;
+    uint64_t per_zip;
 };
 
 enum testlog_option {
@@ -79,6 +84,7 @@ enum testlog_option {
     OPTION_NO_LEAF_INDEX,
     OPTION_TIME,
     OPTION_MEMORY,
+    OPTION_PER_ZIP,
     OPTION_FOR,
     OPTION_FAULT,
     OPTION_DIR,
@@ -101,6 +107,7 @@ static const struct option long_options[] = {
     {"no-leaf-index", no_argument, NULL, OPTION_NO_LEAF_INDEX},
     {"time", required_argument, NULL, OPTION_TIME},
     {"memory", required_argument, NULL, OPTION_MEMORY},
+    {"per-zip", required_argument, NULL, OPTION_PER_ZIP},
     {"for", required_argument, NULL, OPTION_FOR},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"dir", required_argument, NULL, OPTION_DIR},
@@ -156,6 +163,9 @@ static bool set_number(struct arguments *arguments, int option, uint64_t number)
         return true;
     case OPTION_MEMORY:
         options->memory_max = (size_t)number << 20;
+        return true;
+    case OPTION_PER_ZIP:
+        arguments->per_zip = number;
         return true;
     case OPTION_FOR:
         arguments->seconds = number;
@@ -234,6 +244,17 @@ static bool serve(const struct arguments *arguments, struct err *err)
         (void)fflush(stdout);
         wait_for_the_end(arguments->seconds);
     }
+    testlog_stop(log);
+    return ok;
+}
+
+static bool write_archive(const struct arguments *arguments, struct err *err)
+{
+    struct testlog *log;
+    bool ok;
+
+    if (!testlog_open(&log, &arguments->options, err)) return false;
+    ok = testlog_write_archive(log, arguments->dir, arguments->per_zip, err);
     testlog_stop(log);
     return ok;
 }
@@ -324,6 +345,8 @@ int main(int argc, char **argv)
         ok = serve(&arguments, &err);
     } else if (strcmp(command, "write") == 0) {
         ok = write_tiles(&arguments, &err);
+    } else if (strcmp(command, "write-archive") == 0) {
+        ok = write_archive(&arguments, &err);
     } else {
         ok = err_set(&err, ERR_USAGE, "no command '%s'", command);
     }
