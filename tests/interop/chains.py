@@ -3,9 +3,12 @@
 
   authority DIR                 a root, intermediates, a precertificate signer
   log DIR ...                   a log's key, its description, its configuration
+  tls DIR PORT                  Skylight's certificate and configuration for it
   submit DIR URL --first A --count N
-                                certificates A to A + N - 1 go into the log
+                                certificates A to A + N - 1 go into the log;
+                                with --step 8 each is one entry
   ask DIR INDEX --sanct PATH    every name finds exactly what was submitted
+  spotted DIR OUTPUT            certspotter saw what was submitted
   hog URL --seconds S           a stranger who uses up the rate for strangers
   names DIR                     every name of the truth, a line each
 
@@ -97,6 +100,27 @@ def make_authority(folder):
                                                PRECERT_SIGNING))
 
 
+def make_tls(args):
+    """A certificate for the server itself, in the files that Skylight reads."""
+    root, root_key = read_pair(f"{args.folder}/root.pem")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (x509.CertificateBuilder().subject_name(name("skylight"))
+                   .issuer_name(root.subject).serial_number(7).public_key(key.public_key())
+                   .not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+                   .add_extension(x509.SubjectAlternativeName(
+                       [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+                   .sign(root_key, hashes.SHA256()))
+    with open(f"{args.folder}/skylight.pem", "wb") as out:
+        out.write(certificate.public_bytes(serialization.Encoding.PEM))
+    with open(f"{args.folder}/skylight-key.pem", "wb") as out:
+        out.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                    serialization.NoEncryption()))
+    config = json.load(open(f"{args.folder}/skylight.yaml"))
+    config["listen"] = [f"127.0.0.1:{args.port}"]
+    with open(f"{args.folder}/skylight-tls.yaml", "w") as out:
+        json.dump(config, out)
+
+
 class Authority:
     def __init__(self, folder):
         self.root = read_pair(f"{folder}/root.pem")
@@ -176,6 +200,9 @@ def submissions_of(authority, i):
     if i % 3 == 0:
         chain = chain[:-1] # the root may be left out
     builder = builder_of(authority, i, issuer)
+    if i % 16 >= 8: # the signer's is rewritten by the log
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer[1].public_key()), False)
     sct = None
     if kind in ("precert", "pair"):
         poisoned = builder.add_extension(x509.UnrecognizedExtension(POISON, b"\x05\0"), True)
@@ -254,8 +281,13 @@ def submit(args):
                 total[1] += 1
 
     with concurrent.futures.ThreadPoolExecutor(args.connections) as pool:
-        for _ in pool.map(one, range(args.first, args.first + args.count)):
-            pass
+        jobs = []
+        for k in range(args.count):
+            if args.per_second:
+                time.sleep(max(0, began + k / args.per_second - time.monotonic()))
+            jobs.append(pool.submit(one, args.first + k * args.step))
+        for job in jobs:
+            job.result()
     print(f"submitted: {total[0]} of {args.count} certificates and pairs, {total[1]} again, "
           f"{time.monotonic() - began:.1f} s", flush=True)
 
@@ -329,6 +361,53 @@ def check_pairs(truth, answers, asked):
             for answer in answers for issuance in answer["issuances"]}
     assert want <= have, f"{len(want - have)} pairs are not one issuance"
     return len(want)
+
+
+# -------------------------------------------------------------------- peers
+
+def spotted(args):
+    """What certspotter printed, against the truth (and so against us)."""
+    found, current = {}, None
+    for line in open(args.output):
+        if not line.startswith("\t"):
+            text = line.strip().rstrip(":")
+            if len(text) == 64 and line.rstrip().endswith(":"):
+                current = found.setdefault(text, {"names": set(), "places": set()})
+            continue
+        if current is None:
+            continue
+        label, _, value = line.strip().partition(" = ")
+        if label in ("DNS Name", "IP Address"):
+            current["names"].add(value)
+        elif label == "Log Entry":
+            current["places"].add(int(value.split(" ")[0]))
+    wrong, quiet, seen = [], 0, set()
+    for line in read_truth(args.folder):
+        spotted_one = found.pop(line["sha256"], None)
+        if spotted_one is None:
+            # A watch for every name passes over those with addresses only.
+            if any(is_address(text) is False for text in line["names"]):
+                wrong.append(f"{line['sha256']}: certspotter has not seen it")
+            quiet += 1
+            continue
+        if spotted_one["names"] != set(line["names"]):
+            wrong.append(f"{line['sha256']}: {sorted(spotted_one['names'] ^ set(line['names']))}")
+        if line["index"] is not None and spotted_one["places"] != {line["index"]}:
+            wrong.append(f"{line['sha256']}: at {spotted_one['places']}")
+        seen |= spotted_one["places"]
+    wrong += [f"{sha256}: certspotter alone has seen it" for sha256 in found]
+    for line in wrong[:20]:
+        print(line, file=sys.stderr)
+    assert not wrong, f"certspotter differs in {len(wrong)}"
+    print(f"certspotter saw the same: {len(seen)} entries, and {quiet} with addresses only unseen")
+
+
+def is_address(text):
+    try:
+        ipaddress.ip_address(text)
+        return True
+    except ValueError:
+        return False
 
 
 # ---------------------------------------------------------------------- log
@@ -430,8 +509,10 @@ def main():
             ("ctfe", make_ctfe, "folder", "url", "tree"),
             ("sunlight", make_sunlight, "folder", "url", "port"),
             ("description", make_description, "folder", "url", "key"),
+            ("tls", make_tls, "folder", "port"),
             ("submit", submit, "folder", "url"),
             ("ask", ask, "folder", "index"),
+            ("spotted", spotted, "folder", "output"),
             ("hog", hog, "url"),
             ("names", lambda args: print("\n".join(sorted(
                 {text for line in read_truth(args.folder) for text in line["names"]}))), "folder")):
@@ -442,6 +523,8 @@ def main():
         if command == "submit":
             sub.add_argument("--first", type=int, default=0)
             sub.add_argument("--count", type=int, required=True)
+            sub.add_argument("--step", type=int, default=1)
+            sub.add_argument("--per-second", type=float)
             sub.add_argument("--connections", type=int, default=128)
             sub.add_argument("--patience", type=float, default=60)
         if command == "ask":

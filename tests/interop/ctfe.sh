@@ -7,11 +7,16 @@
 # ENTRIES: certificates and pairs per stage (600).
 . "$(dirname "$0")/servers.sh"
 entries=${ENTRIES:-600}
-need_servers trillian ctfe
+need_servers trillian ctfe certspotter
 need_postgres
 next=0
 feed() { # COUNT: submits so many more
     chains submit "$dir/log" "$log_url" --first "$next" --count "$1" --connections 16
+    next=$((next + $1))
+}
+grow() { # COUNT: the same, little by little beside us
+    chains submit "$dir/log" "$log_url" --first "$next" --count "$1" --connections 16 --per-second 120 &
+    feeder=$!
     next=$((next + $1))
 }
 settled() { wait_size rfc6962 "$(submitted)"; }
@@ -28,32 +33,48 @@ done
 check_index grown
 
 say "growth while we follow; we and the servers are killed"
-feed $((entries * 4)) &
-feeder=$!
-next=$((next + entries * 4))
-follow=(--follow --poll 1s --rate 3)
+start_sanctd grown
+grow $((entries * 4))
+follow=(--follow --poll 1s --rate 6)
 start_reader grown rfc6962 "${follow[@]}"
-sleep 1
-for killed in "" ctfe "logserver signer" "ctfe signer logserver postgres"; do
+for killed in "" "" ctfe "signer logserver" "" postgres "ctfe signer logserver postgres" ""; do
+    sleep 0.$((RANDOM % 9 + 1))
     say "killed at $(indexed grown) of $(submitted): reader $killed"
     kill_process reader
     start_reader grown rfc6962 "${follow[@]}"
-    sleep 0.7
-    for name in $killed; do kill_process "$name"; done
     sleep 1
-    case $killed in
-    ctfe) start_ctfe ;;
-    logserver*) start_logserver; start_signer ;;
-    *postgres) restart_ctfe ;;
-    esac
-    sleep 0.5
+    for name in $killed; do kill_process "$name"; done
+    [ -z "$killed" ] || sleep 1
+    # What they rest on comes first.
+    for name in postgres logserver signer ctfe; do
+        case " $killed " in *" $name "*) "start_$name" ;; esac
+    done
 done
 wait $feeder || die "the feeder"
 settled
 wait_indexed grown "$(submitted)"
 end_process reader TERM || die "--follow ended by SIGTERM: exit $?"
 check_index grown
+check_socket
+end_process sanctd TERM || die "sanctd ended by SIGTERM: exit $?"
+
+say "no answers: 503 without the log server, 500 without PostgreSQL"
+feed 50 && settled
+before=$(digest grown)
+for name in logserver postgres; do
+    kill_process "$name"
+    status=0
+    read_log grown rfc6962 --retry 2s 2>"$dir/refused.txt" || status=$?
+    [ $status = 4 ] || die "$name is down: exit $status, $(cat "$dir/refused.txt")"
+    "start_$name"
+done
+[ "$(digest grown)" = "$before" ] || die "the index is another"
+wait_http "${log_url}ct/v1/get-sth"
+read_log grown rfc6962 && check_index grown
 
 say "the digest is that of an undisturbed run"
 read_log fresh rfc6962 --json
 [ "$(digest fresh)" = "$(digest grown)" ] || die "the digests differ"
+
+say "a second opinion"
+ask_certspotter "$(submitted)"

@@ -102,7 +102,7 @@ python=python3
 "$python" -c 'import cryptography' 2>/dev/null || python=/usr/bin/python3
 "$python" -c 'import cryptography' 2>/dev/null || skip "no python3-cryptography"
 chains() { "$python" "$interop_dir/chains.py" "$@"; }
-process_names="ctfe signer logserver sunlight skylight postgres certspotter reader"
+process_names="ctfe signer logserver sunlight skylight skylight_tls postgres certspotter reader sanctd"
 declare -A process_id
 
 finish_interop() {
@@ -185,11 +185,13 @@ as_postgres() {
     fi
 }
 postgres_psql() { as_postgres "$postgres_bin/psql" -q -h "$dir/pg" -U postgres "$@" >>"$dir/postgres.log" 2>&1; }
+# Without fsync, since no machine dies here; but a commit is written before it
+# is said to be, or a kill takes back SCTs and heads that were handed out.
 start_postgres() {
     local user=()
     [ "$(id -u)" != 0 ] || user=(--reuid=postgres --regid=postgres --clear-groups)
     start_process postgres "${user[@]}" "$postgres_bin/postgres" -D "$dir/pg/data" \
-        -c unix_socket_directories="$dir/pg" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
+        -c unix_socket_directories="$dir/pg" -c listen_addresses= -c fsync=off -c synchronous_commit=on \
         -c full_page_writes=off -c max_connections=100 -c shared_buffers=256MB
     for _ in $(seq 300); do
         postgres_psql -c 'select 1' && return 0
@@ -234,12 +236,6 @@ make_ctfe_log() {
     chains ctfe "$dir/log" "$log_url" "$tree"
     start_ctfe
 }
-restart_ctfe() {
-    start_postgres
-    start_logserver
-    start_signer
-    start_ctfe
-}
 rfc6962_size() { curl -fsS "${log_url}ct/v1/get-sth" | sed 's/.*"tree_size":\([0-9]*\).*/\1/'; }
 
 # ----------------------------------------------------------------- Sunlight
@@ -267,6 +263,14 @@ make_sunlight_log() {
     start_skylight
     start_sunlight
 }
+# start_tls_skylight: the same log over HTTPS; tls_url reads it.
+start_tls_skylight() {
+    port_tls=$(free_ports 1)
+    tls_url=https://127.0.0.1:$port_tls/one/
+    chains tls "$dir/log" "$port_tls"
+    start_process skylight_tls sh -c 'cd "$1" && exec skylight -testcert -c skylight-tls.yaml' - "$dir/log"
+    wait_port "$port_tls"
+}
 static_size() { curl -fsS "${log_url}checkpoint" | sed -n 2p; }
 
 # -------------------------------------------------------------------- sanct
@@ -283,13 +287,13 @@ wait_size() {
 }
 submitted() { wc -l <"$dir/log/truth.ndjson"; }
 
-# read_log INDEX API OPTION...: sanct reads the log to its end.
+# read_log INDEX API OPTION...: sanct reads the log (at read_url) to its end.
 read_log() {
     local index=$1 api=$2
     shift 2
     mkdir -p "$dir/$index"
     "$SANCT" ingest -i "$dir/$index" --log "$dir/log/$api.json" --progress none \
-        --contact interop@sanct.test "$@" "$log_url"
+        --contact interop@sanct.test "$@" "${read_url:-$log_url}"
 }
 # start_reader INDEX API OPTION...: the same as the process `reader`.
 start_reader() {
@@ -298,6 +302,12 @@ start_reader() {
     mkdir -p "$dir/$index"
     start_process reader "$SANCT" ingest -i "$dir/$index" --log "$dir/log/$api.json" --progress none \
         --contact interop@sanct.test "$@" "$log_url"
+}
+# start_sanctd INDEX: answers while the reader writes.
+start_sanctd() {
+    start_process sanctd "$SANCT" serve -i "$dir/$1" --socket "$dir/sanct.sock"
+    for _ in $(seq 100); do [ -S "$dir/sanct.sock" ] && return 0; sleep 0.1; done
+    die "sanctd does not start"
 }
 indexed() { "$SANCT" index stat --json -i "$dir/$1" 2>/dev/null | sed 's/.*"verified":\([0-9]*\).*/\1/'; }
 # wait_indexed INDEX N: until the reader has got that far.
@@ -310,10 +320,39 @@ wait_indexed() {
     done
     die "the reader has '$have' entries, not $2"
 }
+# check_socket: all that was submitted is found through the socket.
+check_socket() { chains ask "$dir/log" - --sanct "$SANCT" --socket "$dir/sanct.sock"; }
 # check_index INDEX: all that was submitted is found, the disk proves it, and
 # the log is accused of nothing.
 check_index() {
     chains ask "$dir/log" "$dir/$1" --sanct "$SANCT"
     "$SANCT" index verify --deep -i "$dir/$1"
     [ -z "$("$SANCT" index evidence list -i "$dir/$1")" ] || die "$1: evidence against an honest log"
+}
+
+# ------------------------------------------------------------------- peers
+
+# ask_certspotter N: it verifies N entries and sees the same names.
+ask_certspotter() {
+    mkdir -p "$dir/spotter"
+    echo . >"$dir/watchlist"
+    start_process certspotter env CERTSPOTTER_CONFIG_DIR="$dir/spotter" certspotter -logs "$dir/log/list.json" \
+        -state_dir "$dir/spotter/state" -watchlist "$dir/watchlist" -stdout -verbose -no_save
+    for _ in $(seq 400); do
+        grep -q "verified position is now $1\$" "$dir/certspotter.log" && break
+        sleep 0.1
+    done
+    grep -q "verified position is now $1\$" "$dir/certspotter.log" || die "certspotter does not get to $1"
+    kill_process certspotter
+    [ -z "$(find "$dir/spotter/state" -path '*malformed_entries/*')" ] || die "certspotter found malformed entries"
+    chains spotted "$dir/log" "$dir/certspotter.log"
+}
+# ask_fsck INDEX: it finds the log sound, with the root that sanct has.
+ask_fsck() {
+    tesseract-fsck -monitoring_url "$log_url" -origin 127.0.0.1/one -public_key "$log_key" -bundle_compressed \
+        -ui=false -user_agent_info interop@sanct.test -N 4 >"$dir/fsck.log" 2>&1 || { cat "$dir/fsck.log" >&2; die "fsck"; }
+    local root size
+    read -r size root < <(sed -n 's/.*fsck.d log with size \([0-9]*\) and root \([^ ]*\) .*/\1 \2/p' "$dir/fsck.log")
+    "$SANCT" index stat --json -i "$dir/$1" | grep -qF "\"root_hash\":\"$root\"" || die "fsck's root is $root"
+    echo "fsck: $size entries, root $root, as ours"
 }

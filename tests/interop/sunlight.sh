@@ -7,10 +7,15 @@
 # ENTRIES: certificates and pairs per stage (600).
 . "$(dirname "$0")/servers.sh"
 entries=${ENTRIES:-600}
-need_servers sunlight
+need_servers sunlight certspotter fsck
 next=0
 feed() { # COUNT: submits so many more
     chains submit "$dir/log" "$submit_url" --first "$next" --count "$1"
+    next=$((next + $1))
+}
+grow() { # COUNT: the same, little by little beside us
+    chains submit "$dir/log" "$submit_url" --first "$next" --count "$1" --per-second 120 &
+    feeder=$!
     next=$((next + $1))
 }
 settled() { wait_size static "$(submitted)"; }
@@ -26,26 +31,29 @@ done
 check_index grown
 
 say "growth while we follow; we and the servers are killed"
-feed $((entries * 4)) &
-feeder=$!
-next=$((next + entries * 4))
-start_reader grown static --follow --poll 1s --partial-after 2s --rate 6
-sleep 2
-for round in 1 2 3 4; do
+start_sanctd grown
+grow $((entries * 4))
+follow=(--follow --poll 1s --partial-after 2s --rate 6)
+start_reader grown static "${follow[@]}"
+for killed in "" "" skylight sunlight "" "skylight sunlight" "" ""; do
+    sleep 0.$((RANDOM % 9 + 1))
+    say "killed at $(indexed grown) of $(submitted): reader $killed"
     kill_process reader
-    start_reader grown static --follow --poll 1s --partial-after 2s --rate 6
-    sleep 1.5
-    case $round in
-    2) kill_process skylight; sleep 2; start_skylight ;;
-    3) kill_process sunlight; sleep 1; start_sunlight ;;
-    4) end_process sunlight INT || true; start_sunlight ;;
-    esac
+    start_reader grown static "${follow[@]}"
+    sleep 1
+    for name in $killed; do kill_process "$name"; done
+    [ -z "$killed" ] || sleep 1
+    for name in $killed; do "start_$name"; done
 done
+end_process sunlight INT || true # its exit code is always 1
+start_sunlight
 wait $feeder || die "the feeder"
 settled
 wait_indexed grown "$(submitted)"
 end_process reader TERM || die "--follow ended by SIGTERM: exit $?"
 check_index grown
+check_socket
+end_process sanctd TERM || die "sanctd ended by SIGTERM: exit $?"
 
 say "connections that idle for longer than the server's 5 s"
 start_reader grown static --follow --poll 7s --partial-after 1s --connections 1
@@ -67,10 +75,26 @@ sleep 0.5
 read_log stranger static --contact "" || die "a stranger is not served"
 read_log stranger2 static --contact "" --connections 32 || die "a stranger is not served"
 wait $hog
-say "the hog saw $(cat "$dir/hog.txt"); 429 in all: $(refused)"
+to_hog=$(sed -n 's/.*429: \([0-9]*\).*/\1/p' "$dir/hog.txt")
+all=$(refused)
+say "429: $to_hog for the hog, $((all - to_hog)) for us"
+[ "$all" -gt "$to_hog" ] || die "no 429 for us"
 check_index stranger
 
-say "the digest is that of an undisturbed run"
+say "the digest is that of an undisturbed run, and of one over HTTPS"
 read_log fresh static --json
+start_tls_skylight
+read_url=$tls_url read_log https static --ca-file "$dir/log/roots.pem"
+[ "$(digest fresh)" = "$(digest https)" ] || die "the digests differ"
+read_url=$tls_url read_log untrusted static --retry 0 2>"$dir/untrusted.txt" && die "a certificate that nobody trusts"
+read_url=$tls_url read_log untrusted static --tls skip
+[ "$(digest fresh)" = "$(digest untrusted)" ] || die "the digests differ"
 [ "$(digest fresh)" = "$(digest grown)" ] || die "the digests differ"
 [ "$(digest fresh)" = "$(digest stranger)" ] || die "the digests differ"
+
+say "second opinions (certspotter leaves a partial tile alone)"
+chains submit "$dir/log" "$submit_url" --first 8000000 --step 8 --count $((256 - $(submitted) % 256))
+settled
+read_log grown static && check_index grown
+ask_fsck grown
+ask_certspotter "$(submitted)"
