@@ -36,10 +36,6 @@ enum {
     BLOCK_KEY_MAX = 511 - LMDB_ID_LEN,
 };
 
-// block_fill is the length of a block of at least `len` bytes that leaves
-// nothing of its last page: BLOCK_LEN and so many BLOCK_PAGE_LEN.
-size_t block_fill(size_t len);
-
 // block_seal writes the checksum into the first 8 bytes of a block.
 void block_seal(struct bytes key, uint8_t *block, size_t len);
 
@@ -53,8 +49,7 @@ struct block_builder {
     struct buffer last_key; // with the last id behind it while sealed
     uint64_t first_id, last_id;
     unsigned id_len;
-    size_t num_keys;
-    uint64_t num_postings;
+    size_t num_items;
 };
 
 // block_begin empties it for ids of [first_id, first_id + 256^id_len).

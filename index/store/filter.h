@@ -13,7 +13,7 @@
 #include "index/base/buffer.h"
 
 enum {
-    FILTER_KEYS_MAX = 32 * 1024,
+    FILTER_KEYS_MAX = 32704, // they fill ten pages and no more
     FILTER_BITS_PER_KEY = 10,
     FILTER_LINE_LEN = 64,
 };

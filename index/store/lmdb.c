@@ -23,10 +23,11 @@ enum {
     BEGIN_TRIES_MAX = 20,
     // Where the header of data.mdb says who wrote it: a page header of 16
     // bytes, then magic, format, an address, the map's size, the page size.
-    HEADER_LEN = 44,
+    HEADER_LEN = 144,
     HEADER_MAGIC = 16,
     HEADER_FORMAT = 20,
     HEADER_PAGE_SIZE = 40,
+    HEADER_LAST_PAGE = 136,
     FORMAT_0_9 = 1,
 };
 #define MAGIC UINT32_C(0xBEEFC0DE)
@@ -34,6 +35,7 @@ enum {
 // The mapping takes address space, nothing else; so much that it need not grow
 // while readers hold it.  Where address space is short it starts smaller.
 #define MAP_SIZE_FIRST ((size_t)8 << 40)
+#define MAP_SIZE_FILE ((size_t)64 << 30)
 #define MAP_SIZE_MIN ((size_t)64 << 20)
 
 struct lmdb {
@@ -49,7 +51,9 @@ struct lmdb {
     size_t page_size;
     const uint8_t *map; // NULL: not found out
     size_t map_size;
-    char dir[PATH_MAX - 16];
+    bool is_file;        // a file of its own, not a folder
+    char dir[PATH_MAX];  // the folder, or the file's
+    char path[PATH_MAX]; // what LMDB maps
 };
 
 struct lmdb_txn {
@@ -89,11 +93,11 @@ static void say(const char *text)
     (void)ignored;
 }
 
-static _Noreturn void end_damaged(const char *dir, const char *what)
+static _Noreturn void end_damaged(const char *path, const char *what)
 {
     say("sanct: index damaged: ");
-    say(dir);
-    say("/data.mdb: ");
+    say(path);
+    say(": ");
     say(what);
     say("; verify it, restore it or build it anew\n");
     _exit(LMDB_EXIT_DAMAGED);
@@ -103,7 +107,7 @@ static void on_assert(MDB_env *env, const char *message)
 {
     const struct lmdb *owner = mdb_env_get_userctx(env);
 
-    end_damaged(owner != NULL ? owner->dir : "", message);
+    end_damaged(owner != NULL ? owner->path : "", message);
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
@@ -117,10 +121,10 @@ static void on_fault(int number, siginfo_t *info, void *context)
             e->map != NULL && at >= e->map && at < e->map + e->map_size;
 
         if (mapped || (inside != 0 && e->next == NULL)) {
-            end_damaged(e->dir, number == SIGBUS
-                                    ? "a page cannot be read (file cut short "
-                                      "or disk failing)"
-                                    : "a page points outside of the file");
+            end_damaged(e->path, number == SIGBUS
+                                     ? "a page cannot be read (file cut short "
+                                       "or disk failing)"
+                                     : "a page points outside of the file");
         }
     }
     if ((before->sa_flags & SA_SIGINFO) != 0) {
@@ -197,9 +201,9 @@ static bool fail_write(const struct lmdb *env, uint64_t bytes_put, int rc,
         limit.rlim_cur != RLIM_INFINITY &&
         lmdb_size_bytes(env) + need > limit.rlim_cur) {
         return err_set(err, ERR_INDEX,
-                       "%s/data.mdb: file size limit of %" PRIu64
+                       "%s: file size limit of %" PRIu64
                        " bytes reached (ulimit -f)",
-                       env->dir, (uint64_t)limit.rlim_cur);
+                       env->path, (uint64_t)limit.rlim_cur);
     }
     if (statvfs(env->dir, &fs) == 0) {
         room = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
@@ -213,7 +217,7 @@ static bool fail_write(const struct lmdb *env, uint64_t bytes_put, int rc,
                        " bytes",
                        mount, room < need ? need - room : need);
     }
-    return err_set(err, ERR_INDEX, "%s/data.mdb: cannot write: %s", env->dir,
+    return err_set(err, ERR_INDEX, "%s: cannot write: %s", env->path,
                    strerror(rc));
 }
 
@@ -237,15 +241,14 @@ static bool fail(const struct lmdb *env, uint64_t bytes_put, int rc,
     case MDB_PANIC:
     case MDB_BAD_DBI:
     case MDB_NOTFOUND:
-        return err_set(err, ERR_INDEX,
-                       "index damaged: %s/data.mdb: cannot %s: %s", env->dir,
-                       doing, mdb_strerror(rc));
+        return err_set(err, ERR_INDEX, "index damaged: %s: cannot %s: %s",
+                       env->path, doing, mdb_strerror(rc));
     case MDB_READERS_FULL:
         return err_set(err, ERR_INDEX, "%s: more than %d readers at once",
                        env->dir, NUM_READERS_MAX);
     default:
-        return err_set(err, ERR_INDEX, "%s/data.mdb: cannot %s: %s", env->dir,
-                       doing, mdb_strerror(rc));
+        return err_set(err, ERR_INDEX, "%s: cannot %s: %s", env->path, doing,
+                       mdb_strerror(rc));
     }
 }
 
@@ -253,13 +256,12 @@ static bool fail(const struct lmdb *env, uint64_t bytes_put, int rc,
 
 static bool check_header(const struct lmdb *env, struct err *err)
 {
-    char path[PATH_MAX];
+    const char *path = env->path;
     uint8_t header[HEADER_LEN];
     uint32_t magic, format, page_size;
     ssize_t len;
     int fd;
 
-    (void)snprintf(path, sizeof path, "%s/data.mdb", env->dir);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return err_set(err, ERR_INDEX, "%s: %s", path, strerror(errno));
@@ -295,6 +297,27 @@ static bool check_header(const struct lmdb *env, struct err *err)
     return true;
 }
 
+// What LMDB would map more of than there is, is told before it tries.
+static bool check_roots(const struct lmdb *env, struct err *err)
+{
+    uint64_t len, need, last_page;
+    struct stat now;
+    int fd = open(env->path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &now) == 0;
+
+    len = ok ? (uint64_t)now.st_size : 0;
+    for (int i = 0; ok && i < 2; i++) {
+        ok = pread(fd, &last_page, sizeof last_page,
+                   i * sysconf(_SC_PAGESIZE) + HEADER_LAST_PAGE) ==
+                 (ssize_t)sizeof last_page &&
+             !__builtin_add_overflow(last_page, 1, &need) &&
+             need <= len / (uint64_t)sysconf(_SC_PAGESIZE);
+    }
+    if (fd >= 0) (void)close(fd);
+    return ok ||
+           err_set(err, ERR_INDEX, "index damaged: %s: cut short", env->path);
+}
+
 // LMDB does not compare the file's length with what its newest root needs.
 static bool check_length(struct lmdb *env, struct err *err)
 {
@@ -308,9 +331,9 @@ static bool check_length(struct lmdb *env, struct err *err)
     have = lmdb_size_bytes(env);
     if (info.me_last_pgno < (size_t)1 << 50 && need <= have) return true;
     return err_set(err, ERR_INDEX,
-                   "index damaged: %s/data.mdb: cut short: %" PRIu64
+                   "index damaged: %s: cut short: %" PRIu64
                    " bytes where %" PRIu64 " are needed",
-                   env->dir, have, need);
+                   env->path, have, need);
 }
 
 // The lowest mapping of the file; to know a fault in it from any other.
@@ -327,7 +350,7 @@ static void find_map(struct lmdb *env)
         if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &start, &end, &inode) ==
                 3 &&
             inode == (unsigned long)env->inode &&
-            strstr(line, "/data.mdb") != NULL) {
+            strstr(line, strrchr(env->path, '/')) != NULL) {
             env->map = (const uint8_t *)start;
         }
     }
@@ -342,6 +365,13 @@ static int env_open(struct lmdb *env, size_t map_size)
         MDB_NOTLS | MDB_NORDAHEAD | (env->writable ? 0 : MDB_RDONLY);
     int rc = mdb_env_create(&env->env);
 
+    // A file that is being written has no reader, and is thrown away after any
+    // crash; one that is read has no writer.
+    if (env->is_file) {
+        flags |= MDB_NOSUBDIR | MDB_NOLOCK;
+        if (env->writable) flags |= MDB_NOSYNC | MDB_NOMETASYNC;
+    }
+
     if (rc != 0) {
         env->env = NULL;
         return rc;
@@ -351,22 +381,37 @@ static int env_open(struct lmdb *env, size_t map_size)
     if ((rc = mdb_env_set_maxdbs(env->env, NUM_DBS_MAX)) != 0 ||
         (rc = mdb_env_set_maxreaders(env->env, NUM_READERS_MAX)) != 0 ||
         (rc = mdb_env_set_mapsize(env->env, map_size)) != 0 ||
-        (rc = mdb_env_open(env->env, env->dir, flags, 0644)) != 0) {
+        (rc = mdb_env_open(env->env, env->is_file ? env->path : env->dir, flags,
+                           0644)) != 0) {
         mdb_env_close(env->env);
         env->env = NULL;
     }
     return rc;
 }
 
+// How much to map: of a file all there is, which does not change.
+static size_t first_map_size(const struct lmdb *env)
+{
+    struct stat now;
+
+    if (!env->is_file) return MAP_SIZE_FIRST;
+    if (env->writable) return MAP_SIZE_FILE;
+    return stat(env->path, &now) == 0 ? (size_t)now.st_size : 0;
+}
+
 static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
 {
-    size_t map_size = MAP_SIZE_FIRST;
     struct stat stat_now;
+    size_t map_size;
     MDB_stat stat;
     int rc, fd;
 
     if (mode != LMDB_CREATE && !check_header(env, err)) return false;
+    if (env->is_file && mode == LMDB_READ && !check_roots(env, err)) {
+        return false;
+    }
     env->writable = mode != LMDB_READ;
+    map_size = first_map_size(env);
     do {
         CALL(rc, env_open(env, map_size));
         map_size /= 2;
@@ -375,14 +420,13 @@ static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
     (void)mdb_env_stat(env->env, &stat);
     env->page_size = stat.ms_psize;
     if (mdb_env_get_fd(env->env, &fd) != 0 || fstat(fd, &stat_now) != 0) {
-        return err_set(err, ERR_INDEX, "%s/data.mdb: %s", env->dir,
-                       strerror(errno));
+        return err_set(err, ERR_INDEX, "%s: %s", env->path, strerror(errno));
     }
     env->device = stat_now.st_dev;
     env->inode = stat_now.st_ino;
     find_map(env);
     if (!check_length(env, err)) return false;
-    lmdb_check_readers(env);
+    if (!env->is_file) lmdb_check_readers(env);
     return true;
 }
 
@@ -410,6 +454,41 @@ static struct lmdb *find_open(const char *dir)
     return NULL;
 }
 
+static bool env_new(struct lmdb **out, const char *dir, const char *name,
+                    struct err *err)
+{
+    struct lmdb *env = calloc(1, sizeof *env);
+    int len;
+
+    if (env == NULL) return err_set(err, ERR_MEMORY, "%s: no memory", dir);
+    (void)pthread_mutex_init(&env->mutex, NULL);
+    env->pid = getpid();
+    env->num_users = 1;
+    len = snprintf(env->path, sizeof env->path, "%s/%s", dir, name);
+    if (len < 0 || (size_t)len >= sizeof env->path) {
+        free_env(env);
+        return err_set(err, ERR_USAGE, "the index folder's name is too long");
+    }
+    memcpy(env->dir, dir, strlen(dir) + 1);
+    *out = env;
+    return true;
+}
+
+static bool open_listed(struct lmdb **out, struct lmdb *env,
+                        enum lmdb_mode mode, struct err *err)
+{
+    // In the list before it is touched: a fault while opening is damage too.
+    env->next = all_open;
+    all_open = env;
+    if (!open_new(env, mode, err)) {
+        all_open = env->next;
+        free_env(env);
+        return false;
+    }
+    *out = env;
+    return true;
+}
+
 static bool open_locked(struct lmdb **out, const char *dir, enum lmdb_mode mode,
                         struct err *err)
 {
@@ -424,26 +503,8 @@ static bool open_locked(struct lmdb **out, const char *dir, enum lmdb_mode mode,
         *out = env;
         return true;
     }
-    env = calloc(1, sizeof *env);
-    if (env == NULL) return err_set(err, ERR_MEMORY, "%s: no memory", dir);
-    (void)pthread_mutex_init(&env->mutex, NULL);
-    env->pid = getpid();
-    env->num_users = 1;
-    if (strlen(dir) >= sizeof env->dir) {
-        free_env(env);
-        return err_set(err, ERR_USAGE, "the index folder's name is too long");
-    }
-    memcpy(env->dir, dir, strlen(dir) + 1);
-    // In the list before it is touched: a fault while opening is damage too.
-    env->next = all_open;
-    all_open = env;
-    if (!open_new(env, mode, err)) {
-        all_open = env->next;
-        free_env(env);
-        return false;
-    }
-    *out = env;
-    return true;
+    if (!env_new(&env, dir, "data.mdb", err)) return false;
+    return open_listed(out, env, mode, err);
 }
 
 bool lmdb_open(struct lmdb **out, const char *dir, enum lmdb_mode mode,
@@ -456,6 +517,69 @@ bool lmdb_open(struct lmdb **out, const char *dir, enum lmdb_mode mode,
     ok = open_locked(out, dir, mode, err);
     (void)pthread_mutex_unlock(&open_mutex);
     return ok;
+}
+
+static bool file_new(struct lmdb **out, const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char dir[PATH_MAX];
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+
+    if (len >= sizeof dir) {
+        return err_set(err, ERR_USAGE, "the index folder's name is too long");
+    }
+    (void)snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+    if (len == 0) (void)snprintf(dir, sizeof dir, slash == NULL ? "." : "/");
+    if (!env_new(out, dir, slash == NULL ? path : slash + 1, err)) {
+        return false;
+    }
+    (*out)->is_file = true;
+    return true;
+}
+
+static bool file_open(struct lmdb **out, const char *path, enum lmdb_mode mode,
+                      struct err *err)
+{
+    struct lmdb *env;
+    bool ok;
+
+    if (!file_new(&env, path, err)) return false;
+    (void)pthread_mutex_lock(&open_mutex);
+    guard_install();
+    ok = open_listed(out, env, mode, err);
+    (void)pthread_mutex_unlock(&open_mutex);
+    return ok;
+}
+
+bool lmdb_file_create(struct lmdb **out, const char *path, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    if (fd < 0) {
+        return err_set(err, ERR_INDEX, "%s: %s", path, strerror(errno));
+    }
+    (void)close(fd);
+    if (file_open(out, path, LMDB_CREATE, err)) return true;
+    (void)unlink(path);
+    return false;
+}
+
+bool lmdb_file_open(struct lmdb **out, const char *path, struct err *err)
+{
+    return file_open(out, path, LMDB_READ, err);
+}
+
+bool lmdb_file_sync(struct lmdb *env, struct err *err)
+{
+    int fd, rc = mdb_env_get_fd(env->env, &fd), dir;
+
+    if (rc == 0 && fsync(fd) != 0) rc = errno;
+    if (rc != 0) return fail_write(env, 0, rc, err);
+    dir = open(env->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fsync(dir) != 0) rc = errno;
+    if (dir >= 0) (void)close(dir);
+    if (rc == 0) return true;
+    return err_set(err, ERR_INDEX, "%s: %s", env->dir, strerror(rc));
 }
 
 void lmdb_close(struct lmdb *env)
@@ -572,9 +696,8 @@ static bool check_present(const struct lmdb *env, struct err *err)
 
     if (mdb_env_get_fd(env->env, &fd) == 0 && fstat(fd, &now) == 0 &&
         now.st_nlink == 0) {
-        return err_set(err, ERR_INDEX,
-                       "%s/data.mdb: was removed while it was in use",
-                       env->dir);
+        return err_set(err, ERR_INDEX, "%s: was removed while it was in use",
+                       env->path);
     }
     return true;
 }
@@ -735,9 +858,9 @@ static bool take(const struct lmdb_txn *txn, const MDB_val *val,
     }
     *out = bytes_of(NULL, 0);
     return err_set(err, ERR_INDEX,
-                   "index damaged: %s/data.mdb: a value of %zu bytes beyond "
+                   "index damaged: %s: a value of %zu bytes beyond "
                    "its end",
-                   txn->env->dir, val->mv_size);
+                   txn->env->path, val->mv_size);
 }
 
 bool lmdb_get(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
@@ -774,9 +897,9 @@ bool lmdb_append(struct lmdb_txn *txn, lmdb_db db, struct bytes key, size_t len,
     CALL(rc, mdb_put(txn->txn, db, &k, &v, MDB_APPEND | MDB_RESERVE));
     if (rc == MDB_KEYEXIST) {
         return err_set(err, ERR_INDEX,
-                       "index damaged: %s/data.mdb: holds a key above its "
+                       "index damaged: %s: holds a key above its "
                        "newest",
-                       txn->env->dir);
+                       txn->env->path);
     }
     if (rc != 0) return fail(txn->env, txn->bytes_put, rc, "write", err);
     *space = v.mv_data;

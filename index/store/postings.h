@@ -37,11 +37,21 @@ unsigned postings_id_len(uint64_t span);
 size_t postings_append(struct buffer *out, size_t room, uint64_t first_id,
                        unsigned id_len, const struct hit *hits, size_t num);
 
+// postings_is_single tells by its head a list of one posting with a usual
+// `via`: id_len bytes follow and no more.
+static inline bool postings_is_single(uint8_t head)
+{
+    return head < 6;
+}
+
+// postings_skip steps over a list.
+MUST_USE bool postings_skip(struct bytes *view, unsigned id_len);
+
 // A list that is being read; it points into the bytes it was read from.
 struct postings {
     struct bytes rest;
     struct hit next;
-    uint64_t num_left; // with `next`
+    uint64_t num_left; // `next` and what follows it
     bool via_each;
 };
 

@@ -7,10 +7,17 @@
 //   meta        "segment"    -> struct segment_stat, the seed, as a block
 //               "dictionary" -> zstd dictionary, as a block
 //
-// Facts are columns of a few hundred entries each: a number less the column's
-// lowest, or its place among the column's few different values, in as many
-// bits as that takes.  So one is read in constant time, by id, and no
-// certificate is decompressed.  What a fact tells is not in the record again.
+// Facts (facts.h) are read in constant time, by id, without decompressing a
+// certificate.  What a fact tells is not in the record again.
+//
+// A block of records has as many as fill it:
+//
+//   checksum     8
+//   num             varint, how many records
+//   frames          each: varint num, varint plain_len, varint frame_len, zstd
+//   plain           each record: varint len; then kind, bits, chain (varint
+//                   count and numbers), of RECORD_FACTS the group and the
+//                   hashes of record.h, payload
 //
 // The group's hash is told by 8 bytes under a seed of the index's (equal for
 // all segments, secret): segment_group().  Nobody can make two issuances look
@@ -27,18 +34,7 @@
 
 #include "index/entry/record.h"
 #include "index/store/block.h"
-
-// What filters and grouping need of an entry.
-struct segment_facts {
-    uint32_t log;
-    uint64_t index;
-    uint64_t timestamp_ms;
-    enum leaf_type type;
-    int64_t not_before, not_after; // or CERT_TIME_UNREADABLE
-    uint32_t flags;                // enum name_flag
-    bool has_tbs;                  // the group is a TBSCertificate's
-    uint64_t group;                // segment_group() of entry_facts.group
-};
+#include "index/store/facts.h"
 
 struct segment_stat {
     uint64_t first_id, end_id; // ids are of [first_id, end_id)
@@ -64,9 +60,10 @@ MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
 
 // segment_writer_add adds the next id's entry: its record as record_of set it,
 // with the chain (the index's numbers), and the payload as it is before
-// compression.
+// compression.  `issuer` is a number of the caller's, told by the facts: what
+// an issuer's filter is answered by.
 MUST_USE bool segment_writer_add(struct segment_writer *writer,
-                                 const struct record *record,
+                                 const struct record *record, uint32_t issuer,
                                  struct bytes plain, struct err *err);
 
 // segment_writer_finish writes what is left and puts file and folder on the

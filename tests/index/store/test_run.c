@@ -1,0 +1,437 @@
+// test_run.c - runs against a sorted array of the same postings.
+
+#include "tests/support/check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "index/base/sha256.h"
+#include "index/entry/names.h"
+#include "index/store/keys.h"
+#include "index/store/run.h"
+#include "tests/support/random.h"
+
+enum { NUM_POSTINGS = 60000, NUM_BIG = 9000, KEY_MAX = 64 };
+
+struct row {
+    uint8_t key[KEY_MAX];
+    size_t len;
+    struct hit hit;
+};
+
+static struct row *rows;
+static size_t num_rows;
+static char dir[] = "/tmp/test_run.XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static struct bytes row_key(size_t i)
+{
+    return bytes_of(rows[i].key, rows[i].len);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order =
+        bytes_compare(bytes_of(x->key, x->len), bytes_of(y->key, y->len));
+
+    if (order != 0) return order;
+    return x->hit.id < y->hit.id ? -1 : x->hit.id > y->hit.id;
+}
+
+static void make_row(struct random *random, struct row *row, size_t i)
+{
+    char name[KEY_MAX];
+    struct buffer key = {0};
+
+    if (i < NUM_BIG) { // one name with many
+        (void)snprintf(name, sizeof name, "big.example");
+    } else {
+        (void)snprintf(name, sizeof name, "h%u.d%u.example",
+                       (unsigned)random_below(random, 5),
+                       (unsigned)random_below(random, 5000));
+    }
+    keys_append(&key, TERM_DNS, bytes_from_text(name));
+    assert_true(buffer_ok(&key) && key.len <= KEY_MAX);
+    memcpy(row->key, key.data, key.len);
+    row->len = key.len;
+    row->hit.id = 1 + random_below(random, NUM_POSTINGS * 4);
+    row->hit.via = random_below(random, 9) == 0 ? VIA_CN : VIA_SAN_DNS;
+    buffer_cleanup(&key);
+}
+
+static int set_up(void **state)
+{
+    struct random random = random_for(1, "run", 0);
+
+    (void)state;
+    rows = calloc(NUM_POSTINGS, sizeof *rows);
+    if (rows == NULL || mkdtemp(dir) == NULL) return 1;
+    for (size_t i = 0; i < NUM_POSTINGS; i++) {
+        make_row(&random, &rows[i], i);
+    }
+    qsort(rows, NUM_POSTINGS, sizeof *rows, compare);
+    for (size_t i = 0; i < NUM_POSTINGS; i++) {
+        if (num_rows > 0 && compare(&rows[num_rows - 1], &rows[i]) == 0) {
+            continue;
+        }
+        rows[num_rows++] = rows[i];
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)unlink(path_of("run"));
+    (void)unlink(path_of("damaged"));
+    free(rows);
+    return rmdir(dir);
+}
+
+// Writes all rows; hits of a key in one call or in several.
+static void write_run(const char *name, size_t hits_max, struct run_stat *stat)
+{
+    struct run_writer *writer;
+    struct err err = {0};
+    struct hit hits[100];
+
+    (void)unlink(path_of(name));
+    assert_true(
+        run_writer_open(&writer, path_of(name), 1, NUM_POSTINGS * 4 + 1, &err));
+    for (size_t i = 0; i < num_rows;) {
+        size_t num = 0, first = i;
+
+        while (i < num_rows && num < hits_max &&
+               bytes_equal(row_key(first), row_key(i))) {
+            hits[num++] = rows[i++].hit;
+        }
+        assert_true(run_writer_add(writer, row_key(first), hits, num, &err));
+    }
+    assert_true(run_writer_finish(writer, stat, &err));
+    run_writer_close(writer);
+}
+
+// What the cursor gives is rows [at, end).
+static void check_rows(struct run_cursor *cursor, size_t at, size_t end)
+{
+    struct bytes key;
+    struct hit hit;
+    struct err err = {0};
+    bool found;
+
+    for (; at < end; at++) {
+        CHECK(run_cursor_next(cursor, &key, &hit, &found, &err) && found);
+        CHECK(bytes_equal(key, row_key(at)));
+        CHECK(hit.id == rows[at].hit.id && hit.via == rows[at].hit.via);
+    }
+    CHECK(run_cursor_next(cursor, &key, &hit, &found, &err) && !found);
+    CHECK(run_cursor_block(cursor).len == 0);
+    CHECK(run_cursor_next(cursor, &key, &hit, &found, &err) && !found);
+}
+
+static size_t lower(struct bytes key, uint64_t id)
+{
+    size_t first = 0, end = num_rows;
+
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        int order = bytes_compare(row_key(middle), key);
+
+        if (order < 0 || (order == 0 && rows[middle].hit.id < id)) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return first;
+}
+
+static void gives_back_what_was_put(void **state)
+{
+    struct run_stat written, again;
+    struct run_cursor *cursor;
+    struct run *run;
+    struct err err = {0};
+    struct stat now;
+
+    (void)state;
+    write_run("run", 100, &again);
+    write_run("run", 7, &written);
+    assert_int_equal(written.keys, again.keys);
+    assert_int_equal(written.postings, num_rows);
+    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
+    assert_int_equal(written.blocks, run_stat(run)->blocks);
+    assert_int_equal(written.end_id, NUM_POSTINGS * 4 + 1);
+    assert_int_equal(stat(path_of("run"), &now), 0);
+    assert_int_equal(run_stat(run)->bytes, now.st_size);
+    assert_true(run_cursor_open(&cursor, run, &err));
+    // Before it is placed it gives nothing.
+    check_rows(cursor, 0, 0);
+    assert_true(
+        run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err));
+    check_rows(cursor, 0, num_rows);
+    run_cursor_close(cursor);
+    run_close(run);
+}
+
+static void ranges_and_places_are_exact(void **state)
+{
+    struct random random = random_for(1, "ranges", 0);
+    struct run_cursor *cursor;
+    struct run *run;
+    struct err err = {0};
+
+    (void)state;
+    write_run("run", 100, NULL);
+    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_cursor_open(&cursor, run, &err));
+    for (int i = 0; i < 3000; i++) {
+        struct bytes first = row_key(random_below(&random, num_rows));
+        size_t a = random_below(&random, num_rows);
+        size_t b = a + random_below(&random, 300);
+        struct bytes end = row_key(b < num_rows ? b : a);
+        uint8_t raw[KEY_MAX + 1];
+        size_t from, to;
+
+        if (i % 4 == 0) { // of one key alone
+            memcpy(raw, first.data, first.len);
+            raw[first.len] = 0;
+            end = bytes_of(raw, first.len + 1);
+        } else {
+            first = row_key(a);
+        }
+        if (i % 3 == 0) first.len /= 2; // what no key is
+        from = lower(first, 0);
+        to = lower(end, 0);
+        CHECK(run_cursor_range(cursor, first, end, &err));
+        if (from < to) CHECK(run_cursor_block(cursor).len > 0);
+        if (i % 2 == 0) {
+            check_rows(cursor, from, to < from ? from : to);
+            continue;
+        }
+        if (from >= to) continue;
+        // From the middle of it, forwards and back.
+        for (int j = 0; j < 3; j++) {
+            size_t after = from + random_below(&random, to - from);
+            uint64_t id = rows[after].hit.id;
+
+            if (j == 2) id += random_below(&random, 3);
+            CHECK(run_cursor_seek_after(cursor, row_key(after), id, &err));
+            check_rows(cursor, lower(row_key(after), id + 1), to);
+        }
+    }
+    run_cursor_close(cursor);
+    run_close(run);
+}
+
+static void filters_never_hide_a_key(void **state)
+{
+    struct run *run, *bare;
+    struct err err = {0};
+    size_t yes = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
+    assert_true(run_open(&bare, path_of("run"), 100, &err));
+    assert_true(run_filter_bytes(run) > run_stat(run)->keys);
+    assert_int_equal(run_filter_bytes(bare), 0);
+    for (size_t i = 0; i < num_rows; i++) {
+        assert_true(run_may_have(run, row_key(i)));
+    }
+    for (uint64_t i = 0; i < 10000; i++) {
+        uint8_t key[9] = "\001";
+
+        bytes_put_uint(key + 1, i, 8);
+        yes += run_may_have(run, bytes_of(key, sizeof key));
+        assert_true(run_may_have(bare, bytes_of(key, sizeof key)));
+    }
+    assert_true(yes < 200);
+    assert_false(run_may_have(run, bytes_from_text("\377")));
+    run_close(run);
+    run_close(bare);
+}
+
+static void an_empty_run_is_one(void **state)
+{
+    struct run_writer *writer;
+    struct run_cursor *cursor;
+    struct run *run;
+    struct err err = {0};
+
+    (void)state;
+    (void)unlink(path_of("run"));
+    assert_true(run_writer_open(&writer, path_of("run"), 5, 5, &err));
+    assert_true(run_writer_finish(writer, NULL, &err));
+    run_writer_close(writer);
+    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
+    assert_false(run_may_have(run, bytes_from_text("a")));
+    assert_true(run_cursor_open(&cursor, run, &err));
+    assert_true(
+        run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err));
+    check_rows(cursor, 0, 0);
+    run_cursor_close(cursor);
+    run_close(run);
+}
+
+static void nothing_is_left_of_what_was_not_finished(void **state)
+{
+    struct run_writer *writer;
+    struct hit hit = {1, 0};
+    struct err err = {0};
+
+    (void)state;
+    (void)unlink(path_of("run"));
+    assert_true(run_writer_open(&writer, path_of("run"), 1, 9, &err));
+    assert_true(run_writer_add(writer, bytes_from_text("b"), &hit, 1, &err));
+    assert_false(run_writer_open(&writer, path_of("run"), 1, 9, &err) &&
+                 (run_writer_close(writer), true)); // it exists
+    assert_non_null(strstr(err.text, "/run: File exists"));
+    run_writer_close(writer);
+    assert_int_equal(access(path_of("run"), F_OK), -1);
+}
+
+static void short_keys_are_told(void **state)
+{
+    struct sha256_hash hash = sha256(bytes_from_text("x"));
+    struct buffer key = {0};
+    uint8_t out[1 + RUN_KEY_HASH_LEN];
+    struct bytes made;
+    bool exact;
+
+    (void)state;
+    keys_append(&key, TERM_SPKI_SHA256, sha256_bytes(&hash));
+    made = run_key(buffer_bytes(&key), out, &exact);
+    assert_true(!exact && made.len == 9 && made.data[0] == TERM_SPKI_SHA256 &&
+                memcmp(made.data + 1, hash.bytes, 8) == 0);
+    buffer_reset(&key);
+    keys_append(&key, TERM_SERIAL, bytes_from_text("\x01"));
+    made = run_key(buffer_bytes(&key), out, &exact);
+    hash = sha256(buffer_bytes(&key));
+    assert_true(!exact && made.len == 9 && made.data[0] == TERM_SERIAL &&
+                memcmp(made.data + 1, hash.bytes, 8) == 0);
+    buffer_reset(&key);
+    keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&hash));
+    made = run_key(buffer_bytes(&key), out, &exact);
+    assert_true(exact && bytes_equal(made, buffer_bytes(&key)));
+    buffer_cleanup(&key);
+}
+
+// ------------------------------------------------------------ damage
+
+// Opens a damaged file and reads all of it: every way this ends is fine but
+// for a crash, and for rows that were not put.
+static int read_damaged(void)
+{
+    struct run_cursor *cursor = NULL;
+    struct run *run;
+    struct bytes key;
+    struct hit hit;
+    struct err err = {0};
+    bool found = true, ok;
+
+    if (!run_open(&run, path_of("damaged"), UINT64_MAX, &err)) {
+        return err.code == ERR_INDEX && strstr(err.text, "/damaged") != NULL
+                   ? 6
+                   : 1;
+    }
+    ok = run_cursor_open(&cursor, run, &err) &&
+         run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err);
+    for (size_t i = 0; ok && found; i++) {
+        ok = run_cursor_next(cursor, &key, &hit, &found, &err);
+        if (ok && found &&
+            (i >= num_rows || !bytes_equal(key, row_key(i)) ||
+             hit.id != rows[i].hit.id || hit.via != rows[i].hit.via)) {
+            return 2;
+        }
+    }
+    run_cursor_close(cursor);
+    run_close(run);
+    if (ok) return 0;
+    return err.code == ERR_INDEX && strstr(err.text, "/damaged") != NULL ? 6
+                                                                         : 3;
+}
+
+static int in_child(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY);
+
+        if (null >= 0) (void)dup2(null, STDERR_FILENO);
+        _exit(read_damaged());
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+static void write_file(struct bytes content)
+{
+    FILE *file = fopen(path_of("damaged"), "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(content.data, 1, content.len, file), content.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void damage_ends_in_a_sentence(void **state)
+{
+    struct random random = random_for(1, "damage", 0);
+    struct bytes whole;
+    uint8_t *copy;
+    int told = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    whole = read_file(path_of("run"));
+    for (int i = 0; i < 12; i++) { // cut short
+        write_file(bytes_of(whole.data,
+                            random_below(&random, whole.len / 4096) * 4096 +
+                                (i % 2 == 0 ? 0 : 100)));
+        assert_int_equal(in_child(), 6);
+    }
+    copy = (uint8_t *)(uintptr_t)heap_copy(whole).data;
+    for (int i = 0; i < 60; i++) {
+        size_t at = i < 20 ? random_below(&random, 2 * 4096)
+                           : random_below(&random, whole.len);
+        uint8_t bit = (uint8_t)(1u << random_below(&random, 8));
+        int end;
+
+        copy[at] ^= bit;
+        write_file(bytes_of(copy, whole.len));
+        end = in_child();
+        assert_true(end == 0 || end == 6); // 0: bytes that nobody reads
+        told += end == 6;
+        copy[at] ^= bit;
+    }
+    assert_true(told > 20);
+    free(copy);
+    free((void *)whole.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_back_what_was_put),
+        cmocka_unit_test(ranges_and_places_are_exact),
+        cmocka_unit_test(filters_never_hide_a_key),
+        cmocka_unit_test(an_empty_run_is_one),
+        cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
+        cmocka_unit_test(short_keys_are_told),
+        cmocka_unit_test(damage_ends_in_a_sentence),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
