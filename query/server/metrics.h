@@ -47,6 +47,9 @@ struct metrics {
 void metrics_add(struct metrics *metrics, enum metrics_endpoint endpoint,
                  unsigned status, uint64_t ns);
 
+// metrics_open opens what is read later, when the server may open it no more.
+void metrics_open(void);
+
 // metrics_append appends the text of requests, latencies, connections and
 // memory; `all` are the threads' in a list.
 void metrics_append(struct buffer *out, const struct metrics *all);

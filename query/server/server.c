@@ -14,7 +14,9 @@
 
 #include "index/base/log.h"
 #include "query/server/connection.h"
+#include "query/server/janitor.h"
 #include "query/server/listen.h"
+#include "query/server/sandbox.h"
 
 enum {
     TICK_MS = 500,
@@ -203,6 +205,7 @@ static bool work(struct worker *w)
 {
     struct ring *ring = w->world.ring;
 
+    sandbox_seal();
     for (size_t i = 0; i < NUM_DOORS; i++) {
         accept_next(&w->doors[i]);
     }
@@ -250,6 +253,7 @@ static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
             break;
         }
     }
+    sandbox_seal();
     if (ok) (void)sigwait(signals, &signal_number);
     atomic_store(stop, true);
     for (unsigned i = 0; i < started; i++) {
@@ -313,12 +317,23 @@ static bool open_doors(int *listeners, const struct server_options *options,
     return true;
 }
 
+// A system that gives no ring says why, while it can still be asked.
+static bool try_ring(struct err *err)
+{
+    struct ring *ring;
+
+    if (!ring_open(&ring, RING_DEPTH_MIN, err)) return false;
+    ring_close(ring);
+    return true;
+}
+
 bool server_run(struct index *index, const struct server_options *options,
                 struct err *err)
 {
     struct worker *workers = calloc(options->threads, sizeof *workers);
     int listeners[NUM_DOORS] = {-1, -1};
     atomic_bool stop = false;
+    struct janitor janitor = {0};
     sigset_t signals;
     bool ok;
 
@@ -329,12 +344,16 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");
     raise_limit();
-    ok = open_doors(listeners, options, err);
+    ok = try_ring(err) && open_doors(listeners, options, err) &&
+         janitor_start(&janitor, options->socket_path, err);
     if (ok) {
+        metrics_open();
+        (void)sandbox_enter(index_dir(index));
         set_up(workers, index, options, listeners, &stop);
         ok = run_workers(workers, options->threads, &signals, &stop, err);
     }
     listen_close(listeners[DOOR_UNIX], options->socket_path);
+    janitor_dismiss(&janitor);
     if (listeners[DOOR_TCP] >= 0) (void)close(listeners[DOOR_TCP]);
     free(workers);
     return ok;
