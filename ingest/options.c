@@ -121,7 +121,7 @@ static bool parse_with_unit(uint64_t *out, const char *text,
     return false;
 }
 
-bool options_parse_duration(uint64_t *ms, const char *text)
+bool ingest_options_parse_duration(uint64_t *ms, const char *text)
 {
     static const struct unit units[] = {
         {"", 1000},    {"s", 1000},   {"ms", 1},      {"m", 60e3},
@@ -131,7 +131,7 @@ bool options_parse_duration(uint64_t *ms, const char *text)
     return parse_with_unit(ms, text, units, COUNT_OF(units));
 }
 
-bool options_parse_size(uint64_t *bytes, const char *text)
+bool ingest_options_parse_size(uint64_t *bytes, const char *text)
 {
     static const struct unit units[] = {
         {"", 1},
@@ -229,7 +229,7 @@ static bool parse_rate(double *rate, const char *value, struct err *err)
 static bool parse_ms(uint64_t *ms, const char *name, const char *value,
                      struct err *err)
 {
-    return options_parse_duration(ms, value) ||
+    return ingest_options_parse_duration(ms, value) ||
            bad(err, name, value, "a duration like 30s or 10m is expected");
 }
 
@@ -293,7 +293,7 @@ static bool take_number(struct options *options, int option, const char *value,
         return parse_count(&options->threads, "threads", value, THREADS_MAX,
                            err);
     case OPTION_MEMORY:
-        return options_parse_size(&options->memory, value) ||
+        return ingest_options_parse_size(&options->memory, value) ||
                bad(err, "memory", value, "a size like 512M or 1G is expected");
     default:
         return take_choice(options, option, value, err);
@@ -390,8 +390,8 @@ static bool check_together(const struct options *options, struct err *err)
     return true;
 }
 
-bool options_parse(struct options *options, int argc, char **argv,
-                   struct err *err)
+bool ingest_options_parse(struct options *options, int argc, char **argv,
+                          struct err *err)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int option;

@@ -55,13 +55,13 @@ struct options {
     struct option_list sources;
 };
 
-// options_parse reads the arguments after the program's name.
-MUST_USE bool options_parse(struct options *options, int argc, char **argv,
-                            struct err *err);
+// ingest_options_parse reads the arguments after the program's name.
+MUST_USE bool ingest_options_parse(struct options *options, int argc,
+                                   char **argv, struct err *err);
 
-// options_parse_duration reads "10m", "30s", "1.5h", "250ms", "0"; a number
-// alone means seconds.
-MUST_USE bool options_parse_duration(uint64_t *ms, const char *text);
+// ingest_options_parse_duration reads "10m", "30s", "1.5h", "250ms", "0"; a
+// number alone means seconds.
+MUST_USE bool ingest_options_parse_duration(uint64_t *ms, const char *text);
 
-// options_parse_size reads "1G", "512M", "64KiB", "1000000".
-MUST_USE bool options_parse_size(uint64_t *bytes, const char *text);
+// ingest_options_parse_size reads "1G", "512M", "64KiB", "1000000".
+MUST_USE bool ingest_options_parse_size(uint64_t *bytes, const char *text);

@@ -401,6 +401,7 @@ static void ask_more(struct reader *reader)
     const struct log_range *gap = &reader->gaps[reader->gap];
     unsigned most = window(reader);
 
+    if (reader->has_missing) return;
     while (reader->asked < gap->end && reader->num_pieces < most) {
         uint64_t end = read_chunk_end(reader, reader->asked);
         struct piece *piece = new_piece(reader);
@@ -503,10 +504,9 @@ static void on_piece(struct piece *piece)
         piece->is_ready = true;
     }
     if (reader_returned(reader, &reader->num_asked)) return;
-    if (piece->ask.result != ASK_ANSWERED) {
-        fault_given_up(reader, &piece->ask.err, piece->ask.status, piece->first,
-                       piece->first + piece->num_wanted);
-        return;
+    if (piece->ask.result == ASK_GIVEN_UP) {
+        reader->has_missing = true;
+        piece->is_ready = true;
     }
     read_pump(reader);
     reader->totals.cpu_ns += cpu_now_ns() - begun;
@@ -514,8 +514,26 @@ static void on_piece(struct piece *piece)
 
 // ---------------------------------------------------------------- the loop
 
+// The first piece was given up: what came before it is still proven.
+static void give_up_here(struct reader *reader)
+{
+    struct piece *piece = reader->pieces;
+    struct batch *batch = reader->filling;
+
+    if (!reader->spooling) {
+        if (batch != NULL && batch->frontier.size > batch->first) {
+            batch->end = batch->frontier.size;
+            (void)close_batch(reader);
+        }
+        if (reader->proving != NULL || reader->settled != NULL) return;
+    }
+    fault_given_up(reader, &piece->ask.err, piece->ask.status, piece->first,
+                   piece->first + piece->num_wanted);
+}
+
 void read_begin(struct reader *reader)
 {
+    reader->has_missing = false;
     reader->asked = reader->frontier.size;
     if (reader->bytes_per_entry == 0) {
         reader->bytes_per_entry = BYTES_PER_ENTRY_FIRST;
@@ -537,6 +555,10 @@ void read_pump(struct reader *reader)
     gap = &reader->gaps[reader->gap];
     ask_more(reader);
     while (reader->pieces != NULL && reader->pieces->is_ready) {
+        if (reader->pieces->ask.result != ASK_ANSWERED) {
+            give_up_here(reader);
+            return;
+        }
         if (!take_piece(reader)) break;
         if (reader->settled != NULL || reader->ending) return;
         ask_more(reader);

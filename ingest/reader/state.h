@@ -12,7 +12,7 @@
 //     chunk contradicts the head   search, read again, then halt: entries
 //     hash tiles contradict it     halt: tiles
 //     proofs refused               spool to the head, then its root decides
-//     no answer for --retry        partial
+//     no answer for --retry        partial, proven up to what is missing
 //
 // Every change of course goes through reader_settle: questions are called
 // back, the writer is waited for, and only then the next step begins.
@@ -91,7 +91,8 @@ struct reader {
     // Reading: [.., frontier.size) understood, [.., asked) asked for.
     struct merkle_frontier frontier;
     uint64_t asked;
-    bool fresh; // over new connections
+    bool fresh;       // over new connections
+    bool has_missing; // a piece was given up: nothing beyond it is asked for
     struct piece *pieces, **last_piece;
     struct piece *held; // of the current batch, for a second use
     struct piece *spare;

@@ -416,6 +416,9 @@ static const struct {
     {"redirect-every=1", BOTH, 300, READER_PARTIAL, 0, "redirected", NULL,
      true},
     {"tile-short", STATIC, 5000, READER_PARTIAL, 0, "hash tile", NULL, true},
+    // A length is wrong, so the tile cannot be read: all before it is kept.
+    {"flip-entry=4700:99", STATIC, 5000, READER_PARTIAL, 4608, "/tile/data/018",
+     "-missing", true},
     // What halts the log.
     {"sth-badsig", BOTH, 300, READER_HALTED, 0, "sign", "-head", true},
     {"wrong-key", BOTH, 300, READER_HALTED, 0, "", "-head", true},
