@@ -401,7 +401,7 @@ static void ask_more(struct reader *reader)
     const struct log_range *gap = &reader->gaps[reader->gap];
     unsigned most = window(reader);
 
-    if (reader->has_missing) return;
+    if (reader->gave_up) return;
     while (reader->asked < gap->end && reader->num_pieces < most) {
         uint64_t end = read_chunk_end(reader, reader->asked);
         struct piece *piece = new_piece(reader);
@@ -505,7 +505,7 @@ static void on_piece(struct piece *piece)
     }
     if (reader_returned(reader, &reader->num_asked)) return;
     if (piece->ask.result == ASK_GIVEN_UP) {
-        reader->has_missing = true;
+        reader->gave_up = true;
         piece->is_ready = true;
     }
     read_pump(reader);
@@ -533,7 +533,7 @@ static void give_up_here(struct reader *reader)
 
 void read_begin(struct reader *reader)
 {
-    reader->has_missing = false;
+    reader->gave_up = false;
     reader->asked = reader->frontier.size;
     if (reader->bytes_per_entry == 0) {
         reader->bytes_per_entry = BYTES_PER_ENTRY_FIRST;

@@ -91,8 +91,8 @@ struct reader {
     // Reading: [.., frontier.size) understood, [.., asked) asked for.
     struct merkle_frontier frontier;
     uint64_t asked;
-    bool fresh;       // over new connections
-    bool has_missing; // a piece was given up: nothing beyond it is asked for
+    bool fresh;   // over new connections
+    bool gave_up; // a piece: nothing beyond it is asked for
     struct piece *pieces, **last_piece;
     struct piece *held; // of the current batch, for a second use
     struct piece *spare;

