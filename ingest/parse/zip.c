@@ -198,7 +198,6 @@ static bool read_all(struct wide *wide, struct bytes extra)
     uint64_t *values[] = {&wide->len, &wide->packed_len, &wide->offset};
     size_t num = wide->has_offset ? 3 : 2;
 
-    if (extra.len < num * 8) return false;
     for (size_t i = 0; i < num; i++) {
         uint64_t value = get(extra.data + i * 8, 8);
 
@@ -230,7 +229,11 @@ static bool read_wide(struct wide *wide, struct bytes extra)
 
     // Without the field all ones may be meant: what is there tells.
     if (!find_extra(extra, &zip64)) return true;
-    return read_all(wide, zip64) || read_wanted(wide, zip64);
+    // Longer than all that a standard field may have to say: the lenient form.
+    if (zip64.len >= (wide->has_offset ? 3 : 2) * sizeof(uint64_t)) {
+        return read_all(wide, zip64);
+    }
+    return read_wanted(wide, zip64);
 }
 
 // ---------------------------------------------------------------- directory
@@ -254,7 +257,7 @@ static bool read_member(struct zip_member *member, const uint8_t *at,
     };
     if (!read_wide(&wide,
                    bytes_of(at + CENTRAL_LEN + name_len, get(at + 30, 2)))) {
-        return malformed(err, "a Zip64 field that is too short");
+        return malformed(err, "a Zip64 field too short, or of other sizes");
     }
     member->len = wide.len;
     member->packed_len = wide.packed_len;
