@@ -131,6 +131,10 @@ static const struct {
     {"/v1/stat", ENDPOINT_STAT, endpoint_stat, NULL},
     {"/metrics", ENDPOINT_METRICS, endpoint_metrics, NULL},
     {"/healthz", ENDPOINT_HEALTHZ, endpoint_health, NULL},
+    {"/", ENDPOINT_CRTSH, endpoint_crtsh, NULL},
+    {"/json", ENDPOINT_CRTSH, endpoint_crtsh_json, NULL},
+    {"/v1/issuances", ENDPOINT_SSLMATE, endpoint_sslmate, NULL},
+    {"/v1/proof/", ENDPOINT_PROOF, endpoint_proof, NULL},
 };
 
 static bool matches(struct bytes path, const char *wanted, struct bytes *rest)
@@ -139,7 +143,7 @@ static bool matches(struct bytes path, const char *wanted, struct bytes *rest)
 
     if (!bytes_starts_with(path, prefix)) return false;
     *rest = bytes_of(path.data + prefix.len, path.len - prefix.len);
-    return rest->len == 0 || wanted[prefix.len - 1] == '/';
+    return rest->len == 0 || (prefix.len > 1 && wanted[prefix.len - 1] == '/');
 }
 
 static void reply_options(struct reply *reply, const char *allow)

@@ -49,4 +49,5 @@ MUST_USE bool route_find_certificate(struct route *route,
 
 // The endpoints of endpoint_*.c.
 endpoint endpoint_cert, endpoint_logs, endpoint_stat, endpoint_health,
-    endpoint_metrics;
+    endpoint_metrics, endpoint_crtsh, endpoint_crtsh_json, endpoint_sslmate,
+    endpoint_proof;
