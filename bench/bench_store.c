@@ -81,6 +81,11 @@ static int compare(const void *a, const void *b)
                          bytes_of(comparing->keys.data + y->at, y->len));
 }
 
+static double rate_cpu(uint64_t start, uint64_t num)
+{
+    return (double)(measure_cpu_ns() - start) / (double)num;
+}
+
 static double rate(uint64_t start, uint64_t num)
 {
     return (double)(measure_now_ns() - start) / (double)num;
