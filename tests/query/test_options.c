@@ -13,9 +13,11 @@ static bool parse(struct options *options, const char *const *args,
                   struct err *err)
 {
     static char words[ARGS_MAX][128];
-    char *argv[ARGS_MAX + 2] = {words[0]};
+    static char *argv[ARGS_MAX + 2]; // options keep pointers into it
     int argc = 1;
 
+    memset(argv, 0, sizeof argv);
+    argv[0] = words[0];
     (void)snprintf(words[0], sizeof words[0], "sanct-query");
     for (; argc < ARGS_MAX && args[argc - 1] != NULL; argc++) {
         (void)snprintf(words[argc], sizeof words[argc], "%s", args[argc - 1]);
