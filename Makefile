@@ -17,6 +17,15 @@ WERROR ?=
 
 bindir = $(PREFIX)/bin
 mandir = $(PREFIX)/share/man
+completionsdir = $(PREFIX)/share/bash-completion/completions
+# Units and the user go where systemd says it looks, when the prefix is one of
+# the system's; empty: none are installed.
+ifneq (,$(filter /usr /usr/local,$(PREFIX)))
+systemdsystemunitdir ?= $(shell pkg-config --variable=systemdsystemunitdir systemd 2>/dev/null || \
+  { test -d /lib/systemd/system && echo /lib/systemd/system; })
+sysusersdir ?= $(shell pkg-config --variable=sysusersdir systemd 2>/dev/null || \
+  { test -d /usr/lib/sysusers.d && echo /usr/lib/sysusers.d; })
+endif
 
 # ---------------------------------------------------------------- BoringSSL
 #
@@ -81,7 +90,7 @@ ifdef V
 Q =
 endif
 
-.PHONY: all demo check test bench fuzz install uninstall clean setup tools
+.PHONY: all demo check test bench fuzz install uninstall clean setup tools FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -241,15 +250,44 @@ bench:
 # ---------------------------------------------------------------- install
 
 man_pages = $(sort $(wildcard */*.1))
+units = $(BUILD)/systemd/sanct-query.service $(BUILD)/systemd/sanct-query.socket \
+  $(BUILD)/systemd/sanct-ingest.service
+commands = sanct sanct-ingest sanct-query sanct-index sanctd
 
-install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1
+# Units bear the place that the programs are installed to.
+$(BUILD)/systemd/%: scripts/systemd/% FORCE
+	@mkdir -p $(@D)
+	$(Q)sed 's,@bindir@,$(bindir),' $< > $@
+$(BUILD)/sanct.bash: scripts/completion query/options.c ingest/options.c index/index_main.c query/sanctd_main.c
+	@mkdir -p $(@D)
+	$(Q)scripts/completion > $@
+FORCE:
+
+install: all $(units) $(BUILD)/sanct.bash
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(completionsdir)
 	install -m 755 $(programs) $(DESTDIR)$(bindir)
 	install -m 644 $(man_pages) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(BUILD)/sanct.bash $(DESTDIR)$(completionsdir)/sanct
+	for command in $(filter-out sanct,$(commands)); do ln -sf sanct $(DESTDIR)$(completionsdir)/$$command; done
+ifneq (,$(systemdsystemunitdir))
+	install -d $(DESTDIR)$(systemdsystemunitdir)
+	install -m 644 $(units) $(DESTDIR)$(systemdsystemunitdir)
+endif
+ifneq (,$(sysusersdir))
+	install -d $(DESTDIR)$(sysusersdir)
+	install -m 644 scripts/systemd/sanct.sysusers $(DESTDIR)$(sysusersdir)/sanct.conf
+endif
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,$(notdir $(programs)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(man_pages)))
+	rm -f $(addprefix $(DESTDIR)$(completionsdir)/,$(commands))
+ifneq (,$(systemdsystemunitdir))
+	rm -f $(addprefix $(DESTDIR)$(systemdsystemunitdir)/,$(notdir $(units)))
+endif
+ifneq (,$(sysusersdir))
+	rm -f $(DESTDIR)$(sysusersdir)/sanct.conf
+endif
 
 clean:
 	rm -rf $(BUILD)

@@ -7,15 +7,18 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "index/base/log.h"
 #include "query/server/connection.h"
 #include "query/server/janitor.h"
 #include "query/server/listen.h"
+#include "query/server/notify.h"
 #include "query/server/sandbox.h"
 
 enum {
@@ -47,6 +50,7 @@ struct worker {
     unsigned num_connections;
     int reserve; // a descriptor that is given up to turn somebody away
     atomic_bool *stop;
+    atomic_uint beats; // ticks: that it still turns
     bool stopping;
     uint64_t stop_ms;
     bool failed;
@@ -188,6 +192,7 @@ static void on_tick(struct ring_op *op, int result)
     struct connection *next;
 
     (void)result;
+    atomic_fetch_add(&w->beats, 1);
     for (struct connection *c = w->world.connections; c != NULL; c = next) {
         next = connection_next(c);
         if (w->stopping && now_ms >= w->stop_ms) {
@@ -237,12 +242,58 @@ static void *worker_main(void *context)
     return NULL;
 }
 
+// Whether every thread has turned since the last time it was asked.
+static bool all_turn(struct worker *workers, unsigned num)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < num; i++) {
+        all = atomic_exchange(&workers[i].beats, 0) > 0 && all;
+    }
+    return all;
+}
+
+// There is nothing to read again: new data is seen by itself, and standard
+// error belongs to whoever started us.  It is said, so that a reload has an
+// end.
+static void reload(void)
+{
+    struct timespec now;
+    char state[80];
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                   (unsigned long long)now.tv_sec * 1000000 +
+                       (unsigned long long)now.tv_nsec / 1000);
+    notify_say(state);
+    log_line(LOG_INFO, "reloaded");
+    notify_say("READY=1");
+}
+
+// Waits for the signal that ends it.
+static void wait_for_end(struct worker *workers, unsigned num,
+                         const sigset_t *signals)
+{
+    unsigned ms = notify_watchdog_ms();
+    struct timespec pause = {.tv_sec = ms / 1000,
+                             .tv_nsec = (long)(ms % 1000) * 1000000};
+    int number = 0;
+
+    while (number != SIGTERM && number != SIGINT) {
+        number = sigtimedwait(signals, NULL, ms > 0 ? &pause : NULL);
+        if (number == SIGHUP) reload();
+        // A thread that hangs is not spoken for: systemd then restarts us.
+        if (number < 0 && errno == EAGAIN && all_turn(workers, num)) {
+            notify_say("WATCHDOG=1");
+        }
+    }
+}
+
 static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
                         atomic_bool *stop, struct err *err)
 {
     unsigned started = 0;
     bool ok = true;
-    int signal_number;
 
     for (; started < num && ok; started++) {
         int result = pthread_create(&workers[started].thread, NULL, worker_main,
@@ -254,7 +305,11 @@ static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
         }
     }
     sandbox_seal();
-    if (ok) (void)sigwait(signals, &signal_number);
+    if (ok) {
+        notify_say("READY=1\nSTATUS=answering");
+        wait_for_end(workers, num, signals);
+        notify_say("STOPPING=1\nSTATUS=finishing answers under way");
+    }
     atomic_store(stop, true);
     for (unsigned i = 0; i < started; i++) {
         // The thread may be between its look at `stop` and its sleep: the tick
@@ -298,19 +353,30 @@ static void set_up(struct worker *workers, struct index *index,
     }
 }
 
-static bool open_doors(int *listeners, const struct server_options *options,
-                       struct err *err)
+static bool open_doors(int *listeners, struct janitor *janitor,
+                       const struct server_options *options, struct err *err)
 {
     if (options->listen_tcp != NULL &&
         !listen_open_tcp(&listeners[DOOR_TCP], options->listen_tcp,
                          options->listen_public, err)) {
         return false;
     }
-    if (!listen_open(&listeners[DOOR_UNIX], options->socket_path,
-                     options->group, err)) {
-        return false;
+    if (!notify_take_socket(&listeners[DOOR_UNIX], err)) return false;
+    if (listeners[DOOR_UNIX] >= 0) {
+        log_line(LOG_INFO, "answering on the socket that was handed over");
+    } else {
+        if (!listen_open(&listeners[DOOR_UNIX], options->socket_path,
+                         options->group, err)) {
+            return false;
+        }
+        // Whoever handed a socket over removes it; this one is ours.
+        if (!janitor_start(janitor, options->socket_path, err)) {
+            listen_close(listeners[DOOR_UNIX], options->socket_path);
+            listeners[DOOR_UNIX] = -1;
+            return false;
+        }
+        log_line(LOG_INFO, "answering on %s", options->socket_path);
     }
-    log_line(LOG_INFO, "answering on %s", options->socket_path);
     if (options->listen_tcp != NULL) {
         log_line(LOG_INFO, "answering on http://%s", options->listen_tcp);
     }
@@ -340,19 +406,20 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");
     raise_limit();
-    ok = try_ring(err) && open_doors(listeners, options, err) &&
-         janitor_start(&janitor, options->socket_path, err);
+    notify_open();
+    ok = try_ring(err) && open_doors(listeners, &janitor, options, err);
     if (ok) {
         metrics_open();
         (void)sandbox_enter(index_dir(index));
         set_up(workers, index, options, listeners, &stop);
         ok = run_workers(workers, options->threads, &signals, &stop, err);
     }
-    listen_close(listeners[DOOR_UNIX], options->socket_path);
+    if (listeners[DOOR_UNIX] >= 0) (void)close(listeners[DOOR_UNIX]);
     janitor_dismiss(&janitor);
     if (listeners[DOOR_TCP] >= 0) (void)close(listeners[DOOR_TCP]);
     free(workers);
