@@ -197,13 +197,33 @@ void fault_final(struct reader *reader)
 
 // ---------------------------------------------------------------- tiles
 
+// How a hash tile lies under the head: a full one between what the tiles above
+// it demand, the edge's last behind what its others claim.
+static bool place_tile(const struct reader *reader, struct evidence *evidence,
+                       struct merkle_frontier *left,
+                       struct merkle_frontier *demanded,
+                       struct merkle_proof *right)
+{
+    const struct source *source = &reader->source;
+    struct merkle_proof not_needed;
+
+    if (source->tile.width < TILE_WIDTH) {
+        return tiles_edge(source->tiles, source->tile.level, left) &&
+               left->size == evidence->first;
+    }
+    evidence->demanded = demanded;
+    return tiles_path(source->tiles, evidence->end, demanded, right) &&
+           (evidence->first == 0 ||
+            tiles_path(source->tiles, evidence->first, left, &not_needed));
+}
+
 void fault_tiles(struct reader *reader, const struct err *err)
 {
     struct source *source = &reader->source;
     unsigned shift = TILE_BITS * source->tile.level;
     struct merkle_frontier left = {0}, demanded;
     struct sha256_hash nodes[TILE_WIDTH];
-    struct merkle_proof right, left_right;
+    struct merkle_proof right = {0};
     char path[TILE_PATH_MAX];
     struct evidence_file file = {
         .name = tile_path(path, (int)source->tile.level, source->tile.tile,
@@ -228,16 +248,13 @@ void fault_tiles(struct reader *reader, const struct err *err)
                             ? reader->head
                             : reader->pin;
     evidence.end = evidence.first + ((uint64_t)source->tile.width << shift);
-    if (source->tile.width == TILE_WIDTH && file.bytes.len >= sizeof nodes &&
-        tiles_path(source->tiles, evidence.end, &demanded, &right) &&
-        (evidence.first == 0 ||
-         tiles_path(source->tiles, evidence.first, &left, &left_right))) {
-        memcpy(nodes, file.bytes.data, sizeof nodes);
+    if (file.bytes.len >= source->tile.width * sizeof nodes[0] &&
+        place_tile(reader, &evidence, &left, &demanded, &right)) {
+        memcpy(nodes, file.bytes.data, source->tile.width * sizeof nodes[0]);
         evidence.left = &left;
         evidence.nodes = nodes;
-        evidence.num_nodes = TILE_WIDTH;
+        evidence.num_nodes = source->tile.width;
         evidence.level = shift;
-        evidence.demanded = &demanded;
         evidence.right = &right;
     }
     fault_halt(reader, HALT_DATA, &evidence, &why);

@@ -100,21 +100,31 @@ bool tiles_need(const struct tiles *tiles, uint64_t position,
     return false;
 }
 
-// The edge is whole: does it lead to the root?
-static bool prove_edge(struct tiles *tiles)
+bool tiles_edge(const struct tiles *tiles, unsigned level,
+                struct merkle_frontier *out)
 {
-    struct merkle_frontier whole = {0};
-    struct sha256_hash root;
-
-    for (unsigned level = LEVELS; level-- > 0;) {
-        const struct level *at = &tiles->levels[level];
+    *out = (struct merkle_frontier){0};
+    for (unsigned above = LEVELS; --above > level;) {
+        const struct level *at = &tiles->levels[above];
 
         for (unsigned i = 0; i < at->edge_width; i++) {
-            if (!merkle_append_subtree(&whole, &at->edge[i],
-                                       TILE_BITS * level)) {
+            if (!merkle_append_subtree(out, &at->edge[i], TILE_BITS * above)) {
                 return false;
             }
         }
+    }
+    return true;
+}
+
+// The edge is whole: does it lead to the root?
+static bool prove_edge(struct tiles *tiles)
+{
+    struct merkle_frontier whole;
+    struct sha256_hash root;
+
+    if (!tiles_edge(tiles, 0, &whole)) return false;
+    for (unsigned i = 0; i < tiles->levels[0].edge_width; i++) {
+        merkle_append(&whole, &tiles->levels[0].edge[i]);
     }
     root = merkle_root(&whole);
     tiles->proven = sha256_equal(&root, &tiles->root);

@@ -44,3 +44,7 @@ MUST_USE bool tiles_put(struct tiles *tiles, const struct tile_id *id,
 MUST_USE bool tiles_path(struct tiles *tiles, uint64_t position,
                          struct merkle_frontier *left,
                          struct merkle_proof *right);
+
+// tiles_edge gives the frontier that the edge's tiles above `level` claim.
+MUST_USE bool tiles_edge(const struct tiles *tiles, unsigned level,
+                         struct merkle_frontier *out);

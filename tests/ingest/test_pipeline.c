@@ -524,6 +524,36 @@ static void evidence_proves_itself(void **state)
     }
 }
 
+// A hash tile at the edge, and a full one that a range needs.
+static void evidence_of_tiles_proves_itself(void **state)
+{
+    static const struct {
+        const char *fault;
+        uint64_t range_first;
+    } cases[] = {
+        {"flip-tile=4999", 0}, {"flip-tile=1000", 1000}, {"flip-tile=10", 10}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct testlog *log = start(5000, cases[i].fault);
+        uint64_t first = cases[i].range_first;
+        struct run run = {.api = TESTLOG_STATIC,
+                          .range_first = first,
+                          .range_end = first == 0 ? 0 : first + 1};
+        struct counts counts = {0};
+        char *dir = make_dir();
+        struct outcome outcome;
+
+        test_case = cases[i].fault;
+        outcome = read_log(log, dir, &run);
+        CHECK(outcome.totals.status == READER_HALTED);
+        CHECK(evidence_check(dir, count_proven, &counts, NULL));
+        CHECK(counts.num == 1 && counts.num_proven == 1);
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
 // Read honestly to 400; then the other history's head comes.
 static void forks_halt_until_cleared(void **state)
 {
@@ -577,6 +607,7 @@ int main(void)
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(faults_come_out_as_they_should),
         cmocka_unit_test(evidence_proves_itself),
+        cmocka_unit_test(evidence_of_tiles_proves_itself),
         cmocka_unit_test(forks_halt_until_cleared),
     };
 
