@@ -3,7 +3,8 @@
 
   authority DIR                 a root, intermediates, a precertificate signer
   log DIR ...                   a log's key, its description, its configuration
-  tls DIR PORT                  Skylight's certificate and configuration for it
+  tls DIR                       the server's own certificate
+  key                           the public key of nobody
   submit DIR URL --first A --count N
                                 certificates A to A + N - 1 go into the log;
                                 with --step 8 each is one entry
@@ -101,24 +102,25 @@ def make_authority(folder):
 
 
 def make_tls(args):
-    """A certificate for the server itself, in the files that Skylight reads."""
+    """A certificate for the server itself."""
     root, root_key = read_pair(f"{args.folder}/root.pem")
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (x509.CertificateBuilder().subject_name(name("skylight"))
+    certificate = (x509.CertificateBuilder().subject_name(name("server"))
                    .issuer_name(root.subject).serial_number(7).public_key(key.public_key())
                    .not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
                    .add_extension(x509.SubjectAlternativeName(
                        [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
                    .sign(root_key, hashes.SHA256()))
-    with open(f"{args.folder}/skylight.pem", "wb") as out:
+    with open(f"{args.folder}/tls.pem", "wb") as out:
         out.write(certificate.public_bytes(serialization.Encoding.PEM))
-    with open(f"{args.folder}/skylight-key.pem", "wb") as out:
+    with open(f"{args.folder}/tls-key.pem", "wb") as out:
         out.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                     serialization.NoEncryption()))
-    config = json.load(open(f"{args.folder}/skylight.yaml"))
-    config["listen"] = [f"127.0.0.1:{args.port}"]
-    with open(f"{args.folder}/skylight-tls.yaml", "w") as out:
-        json.dump(config, out)
+
+
+def public_der(key):
+    return key.public_key().public_bytes(serialization.Encoding.DER,
+                                         serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 class Authority:
@@ -340,16 +342,30 @@ def ask(args):
             elif line["index"] is not None and seen[0]["index"] != line["index"]:
                 wrong.append(f"{sha256}: index {seen[0]['index']}, the SCT says {line['index']}")
             places[sha256] = seen[0]["index"] if seen else None
+    if not args.socket:
+        check_bytes(args, by_name)
     # A precertificate and its final certificate are one issuance.
     pairs = check_pairs(truth, answers, asked)
     if sorted(v for v in places.values() if v is not None) != list(range(len(truth))):
-        wrong.append(f"{len(set(places.values()))} places for {len(truth)} entries")
+        wrong.append(f"{len(truth)} entries do not lie at 0 to {len(truth) - 1}")
     for line in wrong[:20]:
         print(line, file=sys.stderr)
     assert not wrong, f"{len(wrong)} answers are wrong"
     kinds = [line["type"] for line in truth]
     print(f"found: {kinds.count('final')} certificates and {kinds.count('precert')} "
           f"precertificates by {len(asked)} names and addresses, exactly; {pairs} pairs")
+
+
+def check_bytes(args, by_name):
+    """What is stored is what was submitted, byte for byte."""
+    most = max(by_name, key=lambda text: len(by_name[text]))
+    run = subprocess.run([args.sanct, "query", "-i", args.index, "--pem", most],
+                         stdout=subprocess.PIPE, text=True, check=True)
+    have = set()
+    for block in run.stdout.split("-----BEGIN CERTIFICATE-----")[1:]:
+        body = base64.b64decode(block.split("-----END")[0])
+        have.add(hashlib.sha256(body).hexdigest())
+    assert have == by_name[most], f"{most}: {len(have ^ by_name[most])} differ in bytes"
 
 
 def check_pairs(truth, answers, asked):
@@ -421,8 +437,7 @@ def make_ctfe(args):
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                                 serialization.NoEncryption())
-    public = key.public_key().public_bytes(serialization.Encoding.DER,
-                                           serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = public_der(key)
     with open(f"{args.folder}/ctfe.cfg", "w") as out:
         out.write(f"""config {{
   log_id: {args.tree}
@@ -509,7 +524,9 @@ def main():
             ("ctfe", make_ctfe, "folder", "url", "tree"),
             ("sunlight", make_sunlight, "folder", "url", "port"),
             ("description", make_description, "folder", "url", "key"),
-            ("tls", make_tls, "folder", "port"),
+            ("tls", make_tls, "folder"),
+            ("key", lambda args: print(base64.b64encode(public_der(
+                ec.generate_private_key(ec.SECP256R1()))).decode())),
             ("submit", submit, "folder", "url"),
             ("ask", ask, "folder", "index"),
             ("spotted", spotted, "folder", "output"),

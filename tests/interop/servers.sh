@@ -102,7 +102,7 @@ python=python3
 "$python" -c 'import cryptography' 2>/dev/null || python=/usr/bin/python3
 "$python" -c 'import cryptography' 2>/dev/null || skip "no python3-cryptography"
 chains() { "$python" "$interop_dir/chains.py" "$@"; }
-process_names="ctfe signer logserver sunlight skylight skylight_tls postgres certspotter reader sanctd"
+process_names="ctfe ctfe_tls signer logserver sunlight skylight skylight_tls postgres certspotter reader sanctd"
 declare -A process_id
 
 finish_interop() {
@@ -234,7 +234,17 @@ make_ctfe_log() {
     start_signer
     tree=$(createtree -admin_server="127.0.0.1:$port_rpc" 2>>"$dir/logserver.log")
     chains ctfe "$dir/log" "$log_url" "$tree"
+    log_key=$(sed -n 's/.*"key": "\([^"]*\)".*/\1/p' "$dir/log/rfc6962.json")
     start_ctfe
+}
+# start_tls_ctfe: the same log over HTTPS; tls_url reads it.
+start_tls_ctfe() {
+    port_tls=$(free_ports 1)
+    tls_url=https://127.0.0.1:$port_tls/one/
+    chains tls "$dir/log"
+    start_process ctfe_tls ct_server -log_config="$dir/log/ctfe.cfg" -http_endpoint="127.0.0.1:$port_tls" \
+        -log_rpc_server="127.0.0.1:$port_rpc" -tls_certificate="$dir/log/tls.pem" -tls_key="$dir/log/tls-key.pem"
+    wait_port "$port_tls"
 }
 rfc6962_size() { curl -fsS "${log_url}ct/v1/get-sth" | sed 's/.*"tree_size":\([0-9]*\).*/\1/'; }
 
@@ -267,7 +277,10 @@ make_sunlight_log() {
 start_tls_skylight() {
     port_tls=$(free_ports 1)
     tls_url=https://127.0.0.1:$port_tls/one/
-    chains tls "$dir/log" "$port_tls"
+    chains tls "$dir/log"
+    ln -sf tls.pem "$dir/log/skylight.pem"
+    ln -sf tls-key.pem "$dir/log/skylight-key.pem"
+    sed "s/127.0.0.1:$port_skylight/127.0.0.1:$port_tls/" "$dir/log/skylight.yaml" >"$dir/log/skylight-tls.yaml"
     start_process skylight_tls sh -c 'cd "$1" && exec skylight -testcert -c skylight-tls.yaml' - "$dir/log"
     wait_port "$port_tls"
 }
@@ -320,6 +333,12 @@ wait_indexed() {
     done
     die "the reader has '$have' entries, not $2"
 }
+same_digest() { # INDEX INDEX
+    local one
+    one=$(digest "$1")
+    [ ${#one} = 64 ] || die "$1 has no digest"
+    [ "$(digest "$2")" = "$one" ] || die "the digests of $1 and $2 differ"
+}
 # check_socket: all that was submitted is found through the socket.
 check_socket() { chains ask "$dir/log" - --sanct "$SANCT" --socket "$dir/sanct.sock"; }
 # check_index INDEX: all that was submitted is found, the disk proves it, and
@@ -355,4 +374,39 @@ ask_fsck() {
     read -r size root < <(sed -n 's/.*fsck.d log with size \([0-9]*\) and root \([^ ]*\) .*/\1 \2/p' "$dir/fsck.log")
     "$SANCT" index stat --json -i "$dir/$1" | grep -qF "\"root_hash\":\"$root\"" || die "fsck's root is $root"
     echo "fsck: $size entries, root $root, as ours"
+}
+
+# ------------------------------------------------------------ ways to read
+
+# check_ways API: however the log is named, reached and kept, one digest; and
+# under a key that is not its own, nothing.
+check_ways() {
+    local api=$1 status=0 stranger
+    read_url=$tls_url read_log https "$api" --ca-file "$dir/log/roots.pem"
+    same_digest fresh https
+    read_url=$tls_url read_log untrusted "$api" --retry 0 2>"$dir/ways.txt" || status=$?
+    [ $status = 4 ] || die "a certificate that nobody trusts: exit $status"
+    read_url=$tls_url read_log untrusted "$api" --tls skip
+    same_digest fresh untrusted
+    read_log facts "$api" --keep facts --connections 1 --threads 1
+    same_digest fresh facts
+    ways_ingest listed --log-list "$dir/log/list.json" --all
+    same_digest fresh listed
+    ways_ingest found --key "$log_key" --origin 127.0.0.1/one "$log_url"
+    same_digest fresh found
+    stranger=$(chains key)
+    status=0
+    ways_ingest stranger --key "$stranger" --origin 127.0.0.1/one "$log_url" 2>"$dir/ways.txt" || status=$?
+    [ $status = 5 ] || die "another key: exit $status, $(cat "$dir/ways.txt")"
+    status=0
+    ways_ingest range --log "$dir/log/$api.json" --range 1000:2345 "$log_url" || status=$?
+    [ "$("$SANCT" index stat --json -i "$dir/range" | sed 's/.*"indexed":\([0-9]*\).*/\1/')" = 1345 ] || die "--range: exit $status"
+    "$SANCT" index verify --deep -i "$dir/range"
+    echo "one digest over HTTP and HTTPS, by file, list and key, full and facts; a range proven"
+}
+ways_ingest() { # INDEX OPTION...
+    local index=$1
+    shift
+    mkdir -p "$dir/$index"
+    "$SANCT" ingest -i "$dir/$index" --progress none --contact interop@sanct.test "$@"
 }
