@@ -6,7 +6,10 @@
 #include "index/base/varint.h"
 
 enum {
-    ITEMS_AT = CHECKSUM_LEN + LMDB_ID_LEN + 1,
+    NUM_AT = CHECKSUM_LEN + LMDB_ID_LEN + 1,
+    NUM_LEN = 2,
+    ANCHOR_LEN = 2,
+    ITEMS_AT = NUM_AT + NUM_LEN,
     // So few hits of a key are not torn apart: its look-up reads one block.
     WHOLE_MAX = 16,
 };
@@ -37,14 +40,17 @@ void block_begin(struct block_builder *builder, uint64_t first_id,
                  unsigned id_len)
 {
     buffer_reset(&builder->block);
+    buffer_reset(&builder->first_key);
     buffer_reset(&builder->last_key);
     builder->first_id = first_id;
     builder->id_len = id_len;
     builder->last_id = 0;
     builder->num_items = 0;
+    builder->num_anchors = 0;
     buffer_append_uint(&builder->block, 0, CHECKSUM_LEN);
     buffer_append_uint(&builder->block, first_id, LMDB_ID_LEN);
     buffer_append_byte(&builder->block, (uint8_t)id_len);
+    buffer_append_uint(&builder->block, 0, NUM_LEN);
 }
 
 static size_t common_len(struct bytes a, struct bytes b)
@@ -57,49 +63,66 @@ static size_t common_len(struct bytes a, struct bytes b)
     return len;
 }
 
+static bool is_anchor(size_t item)
+{
+    return item > 0 && item % BLOCK_ANCHOR == 0;
+}
+
 size_t block_add(struct block_builder *builder, struct bytes key,
                  const struct hit *hits, size_t num)
 {
     struct buffer *block = &builder->block;
-    size_t before = block->len, taken;
-    size_t shared = common_len(buffer_bytes(&builder->last_key), key);
+    bool anchor = is_anchor(builder->num_items);
+    size_t before = block->len, taken, shared;
+    size_t end = BLOCK_LEN - ANCHOR_LEN * (builder->num_anchors + anchor);
 
+    if (anchor && builder->num_anchors == BLOCK_ANCHORS_MAX) return 0;
+    shared = common_len(
+        buffer_bytes(anchor ? &builder->first_key : &builder->last_key), key);
     varint_append(block, shared);
     varint_append(block, key.len - shared);
     buffer_append(block, bytes_of(key.data + shared, key.len - shared));
-    taken =
-        block->len >= BLOCK_LEN
-            ? 0
-            : postings_append(block, BLOCK_LEN - block->len, builder->first_id,
-                              builder->id_len, hits, num);
+    taken = block->len >= end
+                ? 0
+                : postings_append(block, end - block->len, builder->first_id,
+                                  builder->id_len, hits, num);
     if (taken == 0 ||
         (taken < num && num <= WHOLE_MAX && builder->num_items > 0)) {
         block->len = before;
         return 0;
     }
+    if (anchor) builder->anchors[builder->num_anchors++] = (uint16_t)before;
+    if (builder->num_items++ == 0) buffer_append(&builder->first_key, key);
     buffer_reset(&builder->last_key);
     buffer_append(&builder->last_key, key);
     builder->last_id = hits[taken - 1].id;
-    builder->num_items++;
     return taken;
 }
 
 bool block_end(struct block_builder *builder, struct bytes *key,
                struct bytes *value)
 {
+    struct buffer *block = &builder->block;
+
+    for (size_t i = 0; i < builder->num_anchors; i++) {
+        buffer_append_uint(block, builder->anchors[i], ANCHOR_LEN);
+    }
     buffer_append_uint(&builder->last_key, builder->last_id, LMDB_ID_LEN);
-    if (!buffer_ok(&builder->last_key) || !buffer_ok(&builder->block)) {
+    if (!buffer_ok(&builder->first_key) || !buffer_ok(&builder->last_key) ||
+        !buffer_ok(block)) {
         return false;
     }
+    bytes_put_uint(block->data + NUM_AT, builder->num_items, NUM_LEN);
     *key = buffer_bytes(&builder->last_key);
-    block_seal(*key, builder->block.data, builder->block.len);
-    *value = buffer_bytes(&builder->block);
+    block_seal(*key, block->data, block->len);
+    *value = buffer_bytes(block);
     return true;
 }
 
 void block_cleanup(struct block_builder *builder)
 {
     buffer_cleanup(&builder->block);
+    buffer_cleanup(&builder->first_key);
     buffer_cleanup(&builder->last_key);
 }
 
@@ -108,17 +131,30 @@ void block_cleanup(struct block_builder *builder)
 bool block_read(struct block_reader *reader, struct bytes key,
                 struct bytes value)
 {
-    uint64_t id_len;
+    struct bytes view;
+    uint64_t id_len, num;
+    size_t anchors_len;
 
+    reader->rest = bytes_of(NULL, 0);
+    reader->first_key = bytes_of(NULL, 0);
     reader->key_len = 0;
+    reader->next_item = 0;
     reader->postings = (struct postings){0};
-    if (!block_open(key, value, &reader->rest) ||
-        !bytes_read_uint(&reader->rest, &reader->first_id, LMDB_ID_LEN) ||
-        !bytes_read_uint(&reader->rest, &id_len, 1) || id_len == 0 ||
+    if (!block_open(key, value, &view) ||
+        !bytes_read_uint(&view, &reader->first_id, LMDB_ID_LEN) ||
+        !bytes_read_uint(&view, &id_len, 1) ||
+        !bytes_read_uint(&view, &num, NUM_LEN) || id_len == 0 ||
         id_len > POSTINGS_ID_LEN_MAX) {
         return false;
     }
+    anchors_len =
+        num == 0 ? 0 : ANCHOR_LEN * (((size_t)num - 1) / BLOCK_ANCHOR);
+    if (anchors_len > view.len) return false;
     reader->id_len = (unsigned)id_len;
+    reader->num_items = (size_t)num;
+    reader->items = bytes_of(view.data, view.len - anchors_len);
+    reader->anchors = bytes_of(view.data + view.len - anchors_len, anchors_len);
+    reader->rest = reader->items;
     return true;
 }
 
@@ -150,62 +186,134 @@ bool block_next(struct block_reader *reader, bool *found)
     struct bytes rest;
     size_t shared;
 
-    *found = reader->rest.len > 0;
-    if (!*found) return true;
-    if (!read_item(&reader->rest, &shared, &rest) || shared > reader->key_len ||
-        shared + rest.len == 0) {
+    *found = reader->next_item < reader->num_items;
+    if (!*found) return reader->rest.len == 0;
+    if (!read_item(&reader->rest, &shared, &rest)) return false;
+    if (is_anchor(reader->next_item)) {
+        if (shared > reader->first_key.len) return false;
+        if (shared > 0) memcpy(reader->key, reader->first_key.data, shared);
+    } else if (shared > reader->key_len) {
         return false;
     }
+    if (reader->next_item == 0) reader->first_key = rest;
+    if (shared + rest.len == 0) return false;
     if (rest.len > 0) memcpy(reader->key + shared, rest.data, rest.len);
     reader->key_len = shared + rest.len;
+    reader->next_item++;
     return postings_read(&reader->postings, &reader->rest, reader->first_id,
                          reader->id_len);
 }
 
-// step_over steps over items that are below `key` because they share more with
-// the one before than that has in common with `key`: most of them.  Only items
-// of one posting of a usual via and short lengths; it stops at any other.
-static inline const uint8_t *step_over(const uint8_t *at, const uint8_t *end,
-                                       size_t agreed, unsigned id_len)
+// Whether an item's key is below `key`; it is told against one that is, and
+// that agrees with `key` in `*agreed` bytes.  If so `*agreed` becomes its own.
+static inline bool is_below(size_t shared, struct bytes rest, struct bytes key,
+                            size_t *agreed)
 {
-    while (end - at > 2 + 0x7f + 1 + POSTINGS_ID_LEN_MAX && at[0] > agreed &&
-           (at[0] | at[1]) < 0x80 && postings_is_single(at[2 + at[1]])) {
-        at += 3u + at[1] + id_len;
+    size_t more;
+
+    if (shared > *agreed) return true;
+    if (shared < *agreed) return false;
+    more = common_len(bytes_of(key.data + shared, key.len - shared), rest);
+    if (more == key.len - shared) return false; // `key`, or it begins this one
+    *agreed += more;
+    return more == rest.len || rest.data[more] < key.data[shared + more];
+}
+
+// What stands at anchor `number` (from 1); 0 is the first item.
+static bool anchor_at(const struct block_reader *reader, size_t number,
+                      struct bytes *view)
+{
+    struct bytes anchors = reader->anchors;
+    uint64_t at = ITEMS_AT;
+
+    if (number > 0 &&
+        (!bytes_skip(&anchors, ANCHOR_LEN * (number - 1)) ||
+         !bytes_read_uint(&anchors, &at, ANCHOR_LEN) || at < ITEMS_AT)) {
+        return false;
     }
-    return at;
+    *view = reader->items;
+    return bytes_skip(view, (size_t)at - ITEMS_AT);
+}
+
+// Finds the last anchor whose key is below `key`, which the first key is and
+// agrees with in `first_agreed` bytes.
+static bool seek_anchor(const struct block_reader *reader, struct bytes key,
+                        size_t first_agreed, size_t *anchor, size_t *agreed)
+{
+    size_t low = 0, high = reader->anchors.len / ANCHOR_LEN, shared;
+
+    *agreed = first_agreed;
+    while (low < high) {
+        size_t middle = low + (high - low + 1) / 2, its = first_agreed;
+        struct bytes view, rest;
+
+        if (!anchor_at(reader, middle, &view) ||
+            !read_item(&view, &shared, &rest)) {
+            return false;
+        }
+        if (is_below(shared, rest, key, &its)) {
+            low = middle;
+            *agreed = its;
+        } else {
+            high = middle - 1;
+        }
+    }
+    *anchor = low;
+    return true;
+}
+
+// Steps from the item after anchor `anchor` to the first that is not below
+// `key`; at most to the next anchor.
+static bool seek_item(struct block_reader *reader, struct bytes key,
+                      size_t anchor, size_t *agreed)
+{
+    size_t item = anchor * BLOCK_ANCHOR, end = item + BLOCK_ANCHOR, shared;
+    struct bytes view, rest;
+
+    if (end > reader->num_items) end = reader->num_items;
+    if (!anchor_at(reader, anchor, &view) ||
+        !read_item(&view, &shared, &rest) ||
+        !postings_skip(&view, reader->id_len)) {
+        return false;
+    }
+    for (item++; item < end; item++) {
+        struct bytes before = view;
+
+        if (!read_item(&view, &shared, &rest)) return false;
+        if (!is_below(shared, rest, key, agreed)) {
+            view = before;
+            break;
+        }
+        if (!postings_skip(&view, reader->id_len)) return false;
+    }
+    reader->rest = view;
+    reader->next_item = item;
+    return true;
 }
 
 bool block_seek(struct block_reader *reader, struct bytes key, bool *found)
 {
-    // The keys stepped over are below `key` and agree with it so far.
-    size_t agreed = 0, shared, more;
-    struct bytes rest, view = reader->rest;
+    size_t agreed = 0, anchor;
+    struct bytes view = reader->items;
+    size_t shared;
 
     *found = false;
+    reader->rest = reader->items;
+    reader->next_item = 0;
+    reader->key_len = 0;
     if (key.len > BLOCK_KEY_MAX) return false;
-    while (view.len > 0) {
-        const uint8_t *end = view.data + view.len;
-        const uint8_t *at = step_over(view.data, end, agreed, reader->id_len);
-
-        view = bytes_of(at, (size_t)(end - at));
-        reader->rest = view;
-        if (!read_item(&view, &shared, &rest)) return false;
-        if (shared < agreed) break; // above `key`
-        if (shared == agreed) {
-            more =
-                common_len(bytes_of(key.data + agreed, key.len - agreed), rest);
-            if (more == key.len - agreed) break; // `key`, or it begins this one
-            if (more < rest.len && rest.data[more] > key.data[agreed + more]) {
-                break;
-            }
-            agreed += more;
-        }
-        if (!postings_skip(&view, reader->id_len)) return false;
-        reader->rest = view;
+    if (reader->num_items == 0) return reader->rest.len == 0;
+    if (!read_item(&view, &shared, &reader->first_key) || shared != 0) {
+        return false;
     }
-    if (reader->rest.len == 0) return true;
-    // What it shares with the key before it, it shares with `key`.
-    if (agreed > 0) memcpy(reader->key, key.data, agreed);
-    reader->key_len = agreed;
+    if (is_below(0, reader->first_key, key, &agreed)) {
+        if (!seek_anchor(reader, key, agreed, &anchor, &agreed) ||
+            !seek_item(reader, key, anchor, &agreed)) {
+            return false;
+        }
+        // What it shares with the key before it, it shares with `key`.
+        if (agreed > 0) memcpy(reader->key, key.data, agreed);
+        reader->key_len = agreed;
+    }
     return block_next(reader, found);
 }

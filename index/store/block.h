@@ -10,13 +10,20 @@
 //
 //   first_id     7  ids are told relative to it
 //   id_len       1  postings.h
+//   num_items    2
 //   items           varint shared: bytes that the key has in common with the
 //                   one before; varint rest_len; the rest; postings
+//   anchors         2 bytes each: where every BLOCK_ANCHOR-th item but the
+//                   first is
 //
 // A value of more than half a page lies in pages of its own, 16 bytes of which
-// are LMDB's.  A look-up steps over the items without building their keys (an
-// item that shares more with the one before than the wanted key does is
-// smaller, one that shares less is larger), so there are no restart points.
+// are LMDB's.
+//
+// An anchor's key is told against the block's first key, so that it costs
+// little and can be compared without the ones before it.  A look-up halves the
+// anchors, then steps over items without building their keys: one that shares
+// more with the one before than the wanted key does is smaller, one that
+// shares less is larger.
 //
 // Lifetime  a reader points into the block; its key is a copy.
 // Order     keys rise; of one key that does not fit the postings go on in the
@@ -34,6 +41,8 @@ enum {
     BLOCK_PAGE_LEN = 4096,
     BLOCK_HEAD_LEN = 16,
     BLOCK_KEY_MAX = 511 - LMDB_ID_LEN,
+    BLOCK_ANCHOR = 16,
+    BLOCK_ANCHORS_MAX = BLOCK_LEN / 4 / BLOCK_ANCHOR,
 };
 
 // block_seal writes the checksum into the first 8 bytes of a block.
@@ -46,10 +55,13 @@ MUST_USE bool block_open(struct bytes key, struct bytes block,
 // A block of keys that is being written; valid as {0}.
 struct block_builder {
     struct buffer block;
+    struct buffer first_key;
     struct buffer last_key; // with the last id behind it while sealed
     uint64_t first_id, last_id;
     unsigned id_len;
     size_t num_items;
+    uint16_t anchors[BLOCK_ANCHORS_MAX];
+    size_t num_anchors;
 };
 
 // block_begin empties it for ids of [first_id, first_id + 256^id_len).
@@ -70,7 +82,10 @@ void block_cleanup(struct block_builder *builder);
 
 // A block of keys that is being read.
 struct block_reader {
-    struct bytes rest; // items not yet read
+    struct bytes items, anchors;
+    size_t num_items, next_item;
+    struct bytes rest;      // items not yet read
+    struct bytes first_key; // of the block
     uint64_t first_id;
     unsigned id_len;
     size_t key_len;

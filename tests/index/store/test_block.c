@@ -240,15 +240,18 @@ static void refuses_what_no_block_is(void **state)
         const char *name;
         const char *content;
     } cases[] = {
-        {"no head", "00000000000003"},
-        {"ids of no length", "00000000000003 00"},
-        {"ids too long", "00000000000003 08"},
-        {"shares with nothing", "00000000000003 01 0101 61 0000"},
-        {"rest cut short", "00000000000003 01 0002 61"},
-        {"an empty key", "00000000000003 01 0000 0000"},
-        {"a key too long", "00000000000003 01 00 ff03 61"},
-        {"no postings", "00000000000003 01 0001 61"},
-        {"postings cut short", "00000000000003 01 0001 61 00"},
+        {"no head", "00000000000003 01 00"},
+        {"ids of no length", "00000000000003 00 0000"},
+        {"ids too long", "00000000000003 08 0000"},
+        {"shares with nothing", "00000000000003 01 0001 0101 61 0000"},
+        {"rest cut short", "00000000000003 01 0001 0002 61"},
+        {"an empty key", "00000000000003 01 0001 0000 0000"},
+        {"a key too long", "00000000000003 01 0001 00 ff03 61"},
+        {"no postings", "00000000000003 01 0001 0001 61"},
+        {"postings cut short", "00000000000003 01 0001 0001 61 00"},
+        {"more than its items", "00000000000003 01 0001 0001 61 0000 00"},
+        {"fewer", "00000000000003 01 0002 0001 61 0000"},
+        {"no anchors", "00000000000003 01 0011 00"},
     };
     struct bytes key = bytes_from_text("a1234567");
 
