@@ -13,6 +13,8 @@ enum {
     // A batch of 4,096 entries as encoded, and the pieces that wait for it.
     BATCH_MEMORY = 6 << 20,
     WIDTH_MIN = 256,
+    // Of the memory, for the directories of zips.
+    DIRECTORIES_SHARE = 16,
     BATCHES_MIN = 3,
     BATCH_ASKED_MIN = 32,
 };
@@ -179,6 +181,9 @@ bool reader_new(struct reader **out, const struct reader_config *config,
         return false;
     }
     reader->source.asker = reader->asker;
+    if (config->archive != NULL) {
+        archive_limit(config->archive, options->memory / DIRECTORIES_SHARE);
+    }
     reader->totals.status = READER_PARTIAL;
     *out = reader;
     return true;

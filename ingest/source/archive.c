@@ -18,7 +18,7 @@
 enum {
     NAME_MAX_SHOWN = 256,
     BULK_LEVELS = 3,       // data, 0 and 1: nearly all that a zip holds
-    BULK_BYTES = 48 << 20, // of directories held at a time
+    BULK_BYTES = 48 << 20, // of directories held, where nothing else is said
     SMALL_MAX = 1 << 20,   // of a checkpoint or a description
     EXTRA_SLACK = 96,      // what is read of a local header's extra field
 };
@@ -54,7 +54,7 @@ struct archive {
     bool has_zips, has_folders;
     struct range *ranges; // entries, sorted and apart
     size_t num_ranges, size_ranges;
-    size_t bulk_bytes;
+    size_t bulk_bytes, bulk_max;
     uint64_t clock;
     size_t best; // the part with the largest checkpoint
     bool has_checkpoint;
@@ -323,7 +323,9 @@ const struct zip *archive_part_zip(const struct archive_part *part)
 bool archive_new(struct archive **out, struct err *err)
 {
     *out = calloc(1, sizeof **out);
-    return *out != NULL || err_set(err, ERR_MEMORY, "no memory");
+    if (*out == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    (*out)->bulk_max = BULK_BYTES;
+    return true;
 }
 
 void archive_free(struct archive *archive)
@@ -454,7 +456,7 @@ bool archive_take(struct archive *archive, struct archive_part *part,
         }
         // Held until the memory for it is used up, in the order given.
         archive->bulk_bytes += part->bulk.size * sizeof *part->bulk.slots;
-        if (archive->bulk_bytes > BULK_BYTES) {
+        if (archive->bulk_bytes > archive->bulk_max) {
             archive->bulk_bytes -= part->bulk.size * sizeof *part->bulk.slots;
             zip_list_cleanup(&part->bulk);
             part->has_bulk = false;
@@ -508,20 +510,29 @@ size_t archive_num_ranges(const struct archive *archive)
 
 // ---------------------------------------------------------------- finding
 
-static void drop_oldest(struct archive *archive, const struct archive_part *but)
+// Drops directories, the longest unused first, until the rest fits.
+static void make_room(struct archive *archive, const struct archive_part *but)
 {
-    struct archive_part *oldest = NULL;
+    while (archive->bulk_bytes > archive->bulk_max) {
+        struct archive_part *oldest = NULL;
 
-    for (size_t i = 0; i < archive->num_parts; i++) {
-        struct archive_part *part = archive->parts[i];
+        for (size_t i = 0; i < archive->num_parts; i++) {
+            struct archive_part *part = archive->parts[i];
 
-        if (part == but || !part->has_bulk) continue;
-        if (oldest == NULL || part->used < oldest->used) oldest = part;
+            if (part == but || !part->has_bulk) continue;
+            if (oldest == NULL || part->used < oldest->used) oldest = part;
+        }
+        if (oldest == NULL) return;
+        archive->bulk_bytes -= oldest->bulk.size * sizeof *oldest->bulk.slots;
+        zip_list_cleanup(&oldest->bulk);
+        oldest->has_bulk = false;
     }
-    if (oldest == NULL) return;
-    archive->bulk_bytes -= oldest->bulk.size * sizeof *oldest->bulk.slots;
-    zip_list_cleanup(&oldest->bulk);
-    oldest->has_bulk = false;
+}
+
+void archive_limit(struct archive *archive, size_t bytes)
+{
+    archive->bulk_max = bytes;
+    make_room(archive, NULL);
 }
 
 static bool load_bulk(struct archive *archive, struct archive_part *part,
@@ -536,12 +547,7 @@ static bool load_bulk(struct archive *archive, struct archive_part *part,
     }
     part->has_bulk = true;
     archive->bulk_bytes += part->bulk.size * sizeof *part->bulk.slots;
-    while (archive->bulk_bytes > BULK_BYTES) {
-        size_t before = archive->bulk_bytes;
-
-        drop_oldest(archive, part);
-        if (archive->bulk_bytes == before) break; // it is the only one
-    }
+    make_room(archive, part);
     return true;
 }
 

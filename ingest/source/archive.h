@@ -77,6 +77,10 @@ void archive_free(struct archive *archive);
 MUST_USE bool archive_take(struct archive *archive, struct archive_part *part,
                            struct err *err);
 
+// archive_limit says how many bytes of directories may be held at a time
+// (48 MiB until then); that of one zip always is.
+void archive_limit(struct archive *archive, size_t bytes);
+
 // archive_num_parts, archive_part_at: the parts, in the order given.
 size_t archive_num_parts(const struct archive *archive);
 struct archive_part *archive_part_at(const struct archive *archive, size_t at);
