@@ -48,7 +48,9 @@ void buffer_append_text(struct buffer *buffer, const char *text)
 
 void buffer_append_byte(struct buffer *buffer, uint8_t byte)
 {
-    buffer_append(buffer, bytes_of(&byte, 1));
+    if (buffer->len == buffer->size && !buffer_reserve(buffer, 1)) return;
+    if (buffer->failed) return;
+    buffer->data[buffer->len++] = byte;
 }
 
 void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width)

@@ -113,20 +113,46 @@ void json_write(const struct json *value, struct buffer *out)
     }
 }
 
+// Appends what is printable UTF-8 already; of that JSON escapes two characters.
+static void append_printable(struct buffer *out, struct bytes text)
+{
+    size_t start = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] != '"' && text.data[i] != '\\') continue;
+        buffer_append(out, bytes_of(text.data + start, i - start));
+        buffer_append_byte(out, '\\');
+        start = i;
+    }
+    buffer_append(out, bytes_of(text.data + start, text.len - start));
+}
+
+static bool is_plain(struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t byte = bytes.data[i];
+
+        if (byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
 void json_append_string(struct buffer *out, struct bytes bytes)
 {
     struct buffer escaped = {0};
 
+    if (is_plain(bytes)) {
+        buffer_append_byte(out, '"');
+        buffer_append(out, bytes);
+        buffer_append_byte(out, '"');
+        return;
+    }
     text_append_escaped(&escaped, bytes);
     if (!buffer_ok(&escaped)) out->failed = true;
     buffer_append_byte(out, '"');
-    for (size_t i = 0; i < escaped.len; i++) {
-        // The only printable characters that JSON escapes.
-        if (escaped.data[i] == '"' || escaped.data[i] == '\\') {
-            buffer_append_byte(out, '\\');
-        }
-        buffer_append_byte(out, escaped.data[i]);
-    }
+    append_printable(out, buffer_bytes(&escaped));
     buffer_append_byte(out, '"');
     buffer_cleanup(&escaped);
 }

@@ -64,14 +64,34 @@ void text_append_pem(struct buffer *out, struct bytes der)
     buffer_append_text(out, "-----END CERTIFICATE-----\n");
 }
 
+// How many bytes from the front on are printable ASCII and no backslash: almost
+// all that is ever shown.
+static size_t plain_len(struct bytes bytes)
+{
+    size_t len = 0;
+
+    while (len < bytes.len && bytes.data[len] >= 0x20 &&
+           bytes.data[len] < 0x7f && bytes.data[len] != '\\') {
+        len++;
+    }
+    return len;
+}
+
 void text_append_escaped(struct buffer *out, struct bytes bytes)
 {
     while (bytes.len > 0) {
         struct bytes rest = bytes;
         uint32_t c;
-        size_t len = 1;
-        bool whole = text_utf8_next(&rest, &c);
+        size_t len = plain_len(bytes);
+        bool whole;
 
+        if (len > 0) {
+            buffer_append(out, bytes_of(bytes.data, len));
+            (void)bytes_skip(&bytes, len);
+            continue;
+        }
+        len = 1;
+        whole = text_utf8_next(&rest, &c);
         if (whole) len = bytes.len - rest.len;
         if (whole && c == '\\') {
             buffer_append_text(out, "\\\\");
