@@ -20,6 +20,10 @@ enum {
     NUM_LEN_MAX = 2,    // of a block's number of records
     FRAME_HEAD_LEN = 8, // three varints of a frame within BLOCK_LEN
     BLOCK_RECORDS_MAX = 1024,
+    // Two pages lose half as much at their ends as one does, and are one read;
+    // more records together are hardly smaller, but slower to read.
+    BLOCK_LEN_MAX = BLOCK_LEN + BLOCK_PAGE_LEN,
+    FRAME_RECORDS_MAX = 6,
     PLAIN_LEN_MAX = 1 << 28,
     GUESS_FIRST = 500, // of 1000 bytes so many are left by compression
 };
@@ -110,7 +114,7 @@ struct segment_writer {
     uint64_t block_id; // of the first in the block being made
     struct facts_builder facts;
     struct buffer waiting; // records as they are before compression
-    size_t lens[BLOCK_RECORDS_MAX];
+    size_t lens[FRAME_RECORDS_MAX];
     size_t num_waiting;
     struct buffer frames; // of the block being made
     size_t num_framed;    // records in them
@@ -279,11 +283,10 @@ static bool put_block(struct segment_writer *writer, struct err *err)
 
 static size_t room(const struct segment_writer *writer)
 {
-    size_t used = CHECKSUM_LEN + NUM_LEN_MAX + FRAME_HEAD_LEN;
+    size_t used =
+        CHECKSUM_LEN + NUM_LEN_MAX + FRAME_HEAD_LEN + writer->frames.len;
 
-    return writer->frames.len + used >= BLOCK_LEN
-               ? 0
-               : BLOCK_LEN - used - writer->frames.len;
+    return used < BLOCK_LEN_MAX ? BLOCK_LEN_MAX - used : 0;
 }
 
 static size_t waiting_len(const struct segment_writer *writer, size_t num)
@@ -359,7 +362,8 @@ static bool make_frame(struct segment_writer *writer, struct err *err)
 
 static bool is_enough(const struct segment_writer *writer)
 {
-    return writer->num_waiting + writer->num_framed >= BLOCK_RECORDS_MAX ||
+    return writer->num_waiting >= FRAME_RECORDS_MAX ||
+           writer->num_waiting + writer->num_framed >= BLOCK_RECORDS_MAX ||
            writer->waiting.len * writer->guess / 1000 >= room(writer);
 }
 

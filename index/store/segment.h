@@ -10,7 +10,7 @@
 // Facts (facts.h) are read in constant time, by id, without decompressing a
 // certificate.  What a fact tells is not in the record again.
 //
-// A block of records has as many as fill it:
+// A block of records has as many as fill two pages, or one that is larger:
 //
 //   checksum     8
 //   num             varint, how many records

@@ -173,7 +173,7 @@ static void check_entry(struct segment_reader *reader, size_t i)
     CHECK(block.len > 0 && block.len <= BLOCK_LEN);
     CHECK(segment_record_block(reader, FIRST_ID + i, &block, &err));
     CHECK(block.len > 0);
-    CHECK(block.len <= BLOCK_LEN || plains[i].len > 4000);
+    CHECK(block.len <= BLOCK_LEN + BLOCK_PAGE_LEN || plains[i].len > 8000);
     CHECK(segment_read_facts(reader, FIRST_ID + i, &facts, &err));
     CHECK(is_same_facts(&records[i].facts, &facts, i));
     CHECK(segment_read(reader, FIRST_ID + i, &record, &plain, &err));
