@@ -33,7 +33,7 @@ void client_open(struct client *client, const char *path)
     *client = (struct client){.path = path, .fd = -1};
 }
 
-static void disconnect(struct client *client)
+void client_disconnect(struct client *client)
 {
     if (client->is_open) (void)close(client->fd);
     client->is_open = false;
@@ -42,12 +42,12 @@ static void disconnect(struct client *client)
 
 void client_close(struct client *client)
 {
-    disconnect(client);
+    client_disconnect(client);
     http_response_cleanup(&client->response);
     buffer_cleanup(&client->in);
 }
 
-static bool connect_socket(struct client *client, struct err *err)
+bool client_connect(struct client *client, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(client->path);
@@ -68,13 +68,13 @@ static bool connect_socket(struct client *client, struct err *err)
         return true;
     }
     (void)err_set(err, ERR_NETWORK, "%s: %s", client->path, strerror(errno));
-    disconnect(client);
+    client_disconnect(client);
     return false;
 }
 
 static bool broken(struct exchange *exchange, const char *why)
 {
-    disconnect(exchange->client);
+    client_disconnect(exchange->client);
     return err_set(exchange->err, ERR_NETWORK, "%s: %s", exchange->client->path,
                    why);
 }
@@ -258,23 +258,22 @@ static enum err_code code_of(struct bytes word)
 }
 
 // {"code":"…","message":"…"}; the message is text for a person already.
-static bool read_error(struct exchange *exchange)
+bool client_read_error(const struct client *client, struct bytes body,
+                       struct err *err)
 {
-    struct client *client = exchange->client;
     struct json *json = NULL;
     struct bytes code = {0}, message = {0};
 
-    if (json_parse(&json, buffer_bytes(&exchange->error), NULL) &&
-        json_member(json, "code") != NULL &&
+    if (json_parse(&json, body, NULL) && json_member(json, "code") != NULL &&
         json_text(json_member(json, "code"), &code) &&
         json_member(json, "message") != NULL &&
         json_text(json_member(json, "message"), &message)) {
         (void)err_set(
-            exchange->err, code_of(code), "%.*s",
+            err, code_of(code), "%.*s",
             (int)(message.len < ERR_TEXT_MAX ? message.len : ERR_TEXT_MAX),
             (const char *)message.data);
     } else {
-        (void)err_set(exchange->err, ERR_NETWORK, "%s: status %u", client->path,
+        (void)err_set(err, ERR_NETWORK, "%s: status %u", client->path,
                       client->response.status);
     }
     json_free(json);
@@ -286,9 +285,12 @@ static bool finish(struct exchange *exchange)
     struct client *client = exchange->client;
     bool ok = run(exchange);
 
-    if (ok && client->response.status != 200) ok = read_error(exchange);
+    if (ok && client->response.status != 200) {
+        ok = client_read_error(client, buffer_bytes(&exchange->error),
+                               exchange->err);
+    }
     if (!ok || !client->response.keep_alive || exchange->out.len > 0) {
-        disconnect(client);
+        client_disconnect(client);
     }
     buffer_cleanup(&exchange->out);
     buffer_cleanup(&exchange->error);
@@ -306,7 +308,7 @@ bool client_get(struct client *client, struct bytes target, client_sink *sink,
                                 .context = context,
                                 .err = err};
 
-    if (!connect_socket(client, err)) return false;
+    if (!client_connect(client, err)) return false;
     http_response_reset(&client->response);
     http_write_get(&exchange.out, "localhost", target, user_agent);
     return finish(&exchange);
@@ -323,7 +325,7 @@ bool client_post(struct client *client, struct bytes target, int body_fd,
                                 .err = err};
     struct buffer *out = &exchange.out;
 
-    if (!connect_socket(client, err)) return false;
+    if (!client_connect(client, err)) return false;
     http_response_reset(&client->response);
     buffer_append_text(out, "POST ");
     buffer_append(out, target);

@@ -30,6 +30,16 @@ void client_open(struct client *client, const char *path);
 // client_close closes the connection and frees what it holds.
 void client_close(struct client *client);
 
+// client_connect connects unless it is connected; the two calls below do so by
+// themselves.  client_disconnect closes the connection alone.
+MUST_USE bool client_connect(struct client *client, struct err *err);
+void client_disconnect(struct client *client);
+
+// client_read_error makes a sentence of the body of an answer that is an error;
+// false.
+bool client_read_error(const struct client *client, struct bytes body,
+                       struct err *err);
+
 // client_get asks for a target and gives the body to `sink`.
 MUST_USE bool client_get(struct client *client, struct bytes target,
                          client_sink *sink, void *context, struct err *err);
