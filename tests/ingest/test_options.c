@@ -36,8 +36,7 @@ static const struct {
     {"", "a SOURCE is expected; sanct ingest --help tells more"},
     {"--log-list list.json",
      "a SOURCE is expected; sanct ingest --help tells more"},
-    {"a b", "several SOURCEs need --log-list: one --log or --key describes one "
-            "log"},
+    {"a.zip b.zip --check-archive --key k --origin o", NULL},
     {"--all u", "--all, --operator and --state need --log-list"},
     {"--log a --log-list b u", "either --log or --log-list"},
     {"--key a --log-list b u", "--log-list gives the keys: no --key"},
@@ -60,8 +59,6 @@ static const struct {
     {"--retry soon u", "--retry soon: a duration like 30s or 10m is expected"},
     {"--poll 5y u", "--poll 5y: a duration like 30s or 10m is expected"},
     {"--memory much u", "--memory much: a size like 512M or 1G is expected"},
-    {"--check-archive u",
-     "--check-archive: this version reads no archive zips"},
     {"--metrics s u", "--metrics: this version serves no metrics"},
     {"--nonsense u", "--nonsense: no such option, or its value is missing; "
                      "sanct ingest --help lists them"},
