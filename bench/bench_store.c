@@ -291,6 +291,25 @@ static void bench_block(void)
     buffer_cleanup(&keys);
 }
 
+// Keys that are only asked for whole are kept short.
+static void bench_hashes(uint64_t num)
+{
+    struct random random = random_for(1, "hash", 0);
+    struct sort sort = {0};
+    struct err err;
+    uint8_t key[1 + RUN_KEY_HASH_LEN] = {TERM_CERT_SHA256};
+
+    for (uint64_t i = 0; i < num; i++) {
+        random_fill(&random, key + 1, RUN_KEY_HASH_LEN);
+        OR_DIE(sort_add(&sort, bytes_of(key, sizeof key), i, 0, &err));
+    }
+    OR_DIE(sort_finish(&sort, &err));
+    printf("hashes, cut to %d bytes:\n", RUN_KEY_HASH_LEN);
+    (void)write_run(&sort, path_of("hashes"), 2 * num);
+    (void)unlink(path_of("hashes"));
+    sort_cleanup(&sort);
+}
+
 static void bench_merge(uint64_t num)
 {
     struct run *runs[NUM_RUNS];
@@ -522,6 +541,7 @@ int main(int argc, char **argv)
     bench_block();
     bench_lookup(path_of("run"), num);
     (void)unlink(path_of("run"));
+    bench_hashes(num);
     bench_merge(num);
     bench_segment(argc > 1 ? argv[1] : NULL);
     (void)rmdir(dir);

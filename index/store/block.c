@@ -9,6 +9,8 @@ enum {
     NUM_AT = CHECKSUM_LEN + LMDB_ID_LEN + 1,
     NUM_LEN = 2,
     ANCHOR_LEN = 2,
+    LEN_BITS = 4,
+    LEN_MORE = 15,
     ITEMS_AT = NUM_AT + NUM_LEN,
     // So few hits of a key are not torn apart: its look-up reads one block.
     WHOLE_MAX = 16,
@@ -63,6 +65,17 @@ static size_t common_len(struct bytes a, struct bytes b)
     return len;
 }
 
+static void append_item(struct buffer *block, size_t shared, struct bytes rest)
+{
+    size_t head = shared < LEN_MORE ? shared : LEN_MORE;
+
+    head = head << LEN_BITS | (rest.len < LEN_MORE ? rest.len : LEN_MORE);
+    buffer_append_byte(block, (uint8_t)head);
+    if (shared >= LEN_MORE) varint_append(block, shared - LEN_MORE);
+    if (rest.len >= LEN_MORE) varint_append(block, rest.len - LEN_MORE);
+    buffer_append(block, rest);
+}
+
 static bool is_anchor(size_t item)
 {
     return item > 0 && item % BLOCK_ANCHOR == 0;
@@ -79,9 +92,7 @@ size_t block_add(struct block_builder *builder, struct bytes key,
     if (anchor && builder->num_anchors == BLOCK_ANCHORS_MAX) return 0;
     shared = common_len(
         buffer_bytes(anchor ? &builder->first_key : &builder->last_key), key);
-    varint_append(block, shared);
-    varint_append(block, key.len - shared);
-    buffer_append(block, bytes_of(key.data + shared, key.len - shared));
+    append_item(block, shared, bytes_of(key.data + shared, key.len - shared));
     taken = block->len >= end
                 ? 0
                 : postings_append(block, end - block->len, builder->first_id,
@@ -158,17 +169,14 @@ bool block_read(struct block_reader *reader, struct bytes key,
     return true;
 }
 
-// A small varint is one byte nearly always.
+// A length is told by four bits; all of them: what is more follows.
 static inline bool read_len(struct bytes *view, size_t *len)
 {
-    uint64_t value;
+    uint64_t more;
 
-    if (view->len > 0 && view->data[0] < 0x80) {
-        *len = view->data[0];
-        return bytes_skip(view, 1);
-    }
-    if (!varint_read(view, &value) || value > BLOCK_KEY_MAX) return false;
-    *len = (size_t)value;
+    if (*len < LEN_MORE) return true;
+    if (!varint_read(view, &more) || more > BLOCK_KEY_MAX) return false;
+    *len += (size_t)more;
     return true;
 }
 
@@ -177,8 +185,12 @@ static inline bool read_item(struct bytes *view, size_t *shared,
 {
     size_t len;
 
-    return read_len(view, shared) && read_len(view, &len) &&
-           *shared + len <= BLOCK_KEY_MAX && bytes_read_take(view, rest, len);
+    if (view->len == 0) return false;
+    *shared = view->data[0] >> LEN_BITS;
+    len = view->data[0] & LEN_MORE;
+    return bytes_skip(view, 1) && read_len(view, shared) &&
+           read_len(view, &len) && *shared + len <= BLOCK_KEY_MAX &&
+           bytes_read_take(view, rest, len);
 }
 
 bool block_next(struct block_reader *reader, bool *found)

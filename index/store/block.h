@@ -11,8 +11,10 @@
 //   first_id     7  ids are told relative to it
 //   id_len       1  postings.h
 //   num_items    2
-//   items           varint shared: bytes that the key has in common with the
-//                   one before; varint rest_len; the rest; postings
+//   items        1  high half: how many bytes the key has in common with the
+//                   one before; low half: how many it has besides; of either
+//                   15: what is more follows as a varint
+//                   the rest of the key; postings
 //   anchors         2 bytes each: where every BLOCK_ANCHOR-th item but the
 //                   first is
 //
@@ -42,7 +44,7 @@ enum {
     BLOCK_HEAD_LEN = 16,
     BLOCK_KEY_MAX = 511 - LMDB_ID_LEN,
     BLOCK_ANCHOR = 16,
-    BLOCK_ANCHORS_MAX = BLOCK_LEN / 4 / BLOCK_ANCHOR,
+    BLOCK_ANCHORS_MAX = BLOCK_LEN / 3 / BLOCK_ANCHOR,
 };
 
 // block_seal writes the checksum into the first 8 bytes of a block.

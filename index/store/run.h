@@ -24,11 +24,11 @@
 
 #include "index/store/block.h"
 
-enum { RUN_KEY_HASH_LEN = 8 };
+enum { RUN_KEY_HASH_LEN = 7 };
 
 // run_key makes the key that a run holds for a key of keys.h, in `out`:
 // TERM_CERT_SHA256, TERM_TBS_SHA256 and TERM_SPKI_SHA256 keep the kind and the
-// first 8 octets, TERM_SERIAL the kind and the first 8 of its key's SHA-256,
+// first 7 octets, TERM_SERIAL the kind and the first 7 of its key's SHA-256,
 // all others are as they are.  `exact` false: another key may have the same, so
 // the caller compares what it asked for with the entry (record's hashes,
 // certificate's serial) and drops hits that differ.

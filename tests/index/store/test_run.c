@@ -3,6 +3,8 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,6 +236,64 @@ static void ranges_and_places_are_exact(void **state)
     run_close(run);
 }
 
+// Drops the file from the page cache, where the file system can.
+static bool drop(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    bool ok;
+
+    assert_true(fd >= 0);
+    ok =
+        fdatasync(fd) == 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0;
+    (void)close(fd);
+    return ok;
+}
+
+static bool is_resident(struct bytes block)
+{
+    uintptr_t page = (uintptr_t)block.data & ~(uintptr_t)4095;
+    unsigned char in = 0;
+
+    assert_int_equal(mincore((void *)page, 1, &in), 0);
+    return (in & 1) != 0;
+}
+
+static void a_block_is_named_before_it_is_touched(void **state)
+{
+    struct random random = random_for(1, "cold", 0);
+    struct run_cursor *cursor;
+    struct run *run;
+    struct bytes key;
+    struct hit hit;
+    struct err err = {0};
+    bool found;
+    size_t cold = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    if (!drop(path_of("run"))) skip();
+    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_cursor_open(&cursor, run, &err));
+    for (int i = 0; i < 50; i++) {
+        struct bytes block;
+
+        assert_true(run_cursor_range(cursor,
+                                     row_key(random_below(&random, num_rows)),
+                                     (struct bytes){0}, &err));
+        block = run_cursor_block(cursor);
+        assert_true(block.len > 0);
+        if (is_resident(block)) continue;
+        cold++;
+        assert_true(run_cursor_next(cursor, &key, &hit, &found, &err) && found);
+        assert_true(is_resident(block));
+    }
+    run_cursor_close(cursor);
+    run_close(run);
+    // In memory (tmpfs) everything is resident all the time.
+    if (cold == 0) skip();
+    assert_true(cold > 20);
+}
+
 static void filters_never_hide_a_key(void **state)
 {
     struct run *run, *bare;
@@ -312,19 +372,64 @@ static void short_keys_are_told(void **state)
     (void)state;
     keys_append(&key, TERM_SPKI_SHA256, sha256_bytes(&hash));
     made = run_key(buffer_bytes(&key), out, &exact);
-    assert_true(!exact && made.len == 9 && made.data[0] == TERM_SPKI_SHA256 &&
-                memcmp(made.data + 1, hash.bytes, 8) == 0);
+    assert_true(!exact && made.len == 1 + RUN_KEY_HASH_LEN &&
+                made.data[0] == TERM_SPKI_SHA256 &&
+                memcmp(made.data + 1, hash.bytes, RUN_KEY_HASH_LEN) == 0);
     buffer_reset(&key);
     keys_append(&key, TERM_SERIAL, bytes_from_text("\x01"));
     made = run_key(buffer_bytes(&key), out, &exact);
     hash = sha256(buffer_bytes(&key));
-    assert_true(!exact && made.len == 9 && made.data[0] == TERM_SERIAL &&
-                memcmp(made.data + 1, hash.bytes, 8) == 0);
+    assert_true(!exact && made.len == 1 + RUN_KEY_HASH_LEN &&
+                made.data[0] == TERM_SERIAL &&
+                memcmp(made.data + 1, hash.bytes, RUN_KEY_HASH_LEN) == 0);
     buffer_reset(&key);
     keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&hash));
     made = run_key(buffer_bytes(&key), out, &exact);
     assert_true(exact && bytes_equal(made, buffer_bytes(&key)));
     buffer_cleanup(&key);
+}
+
+// Writes until the file may not grow: a sentence, and nothing is left.
+static int write_too_much(void)
+{
+    const struct rlimit limit = {512 * 1024, 512 * 1024};
+    struct run_writer *writer;
+    struct err err = {0};
+    bool ok;
+
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+    if (!run_writer_open(&writer, path_of("damaged"), 1, UINT64_C(1) << 40,
+                         &err)) {
+        return 2;
+    }
+    ok = true;
+    for (uint64_t i = 0; ok && i < 200000; i++) {
+        struct hit hit = {i + 1, 0};
+        uint8_t key[17] = {TERM_CERT_SHA256};
+
+        bytes_put_uint(key + 1, i << 20, 8);
+        ok = run_writer_add(writer, bytes_of(key, sizeof key), &hit, 1, &err);
+    }
+    ok = ok && run_writer_finish(writer, NULL, &err);
+    run_writer_close(writer);
+    if (ok || err.code != ERR_INDEX) return 3;
+    if (strstr(err.text, "file size limit") == NULL) return 4;
+    return access(path_of("damaged"), F_OK) == 0 ? 5 : 0;
+}
+
+static void a_full_disk_leaves_nothing(void **state)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0) {
+        (void)unlink(path_of("damaged"));
+        _exit(write_too_much());
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 // ------------------------------------------------------------ damage
@@ -426,10 +531,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_back_what_was_put),
         cmocka_unit_test(ranges_and_places_are_exact),
+        cmocka_unit_test(a_block_is_named_before_it_is_touched),
         cmocka_unit_test(filters_never_hide_a_key),
         cmocka_unit_test(an_empty_run_is_one),
         cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
         cmocka_unit_test(short_keys_are_told),
+        cmocka_unit_test(a_full_disk_leaves_nothing),
         cmocka_unit_test(damage_ends_in_a_sentence),
     };
 
