@@ -16,6 +16,8 @@ CFLAGS ?= -O2 -g
 WERROR ?=
 
 bindir = $(PREFIX)/bin
+libdir = $(PREFIX)/lib
+includedir = $(PREFIX)/include
 mandir = $(PREFIX)/share/man
 completionsdir = $(PREFIX)/share/bash-completion/completions
 # Units and the user go where systemd says it looks, when the prefix is one of
@@ -53,7 +55,8 @@ warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 ifeq (,$(findstring clang,$(shell $(CC) --version 2>/dev/null)))
 warnings += -Wno-format-truncation
 endif
-harden = -fPIE -fstack-protector-strong -fstack-clash-protection \
+# Objects serve the programs and the library: what is hidden costs no detour.
+harden = -fPIC -fvisibility=hidden -fstack-protector-strong -fstack-clash-protection \
   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 harden_link = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 sanitize = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -84,6 +87,9 @@ bench_sources := $(sort $(wildcard bench/bench_*.c))
 programs = $(BUILD)/sanct-ingest $(BUILD)/sanct-index $(BUILD)/sanct-query \
   $(BUILD)/sanctd $(BUILD)/sanct
 tools = $(BUILD)/testlog
+# Rises when a program built against an older one would not run any more.
+SONAME = libsanct.so.0
+libraries = $(BUILD)/libsanct.a $(BUILD)/libsanct.so $(BUILD)/sanct.pc
 
 Q = @
 ifdef V
@@ -94,23 +100,23 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(programs)
+all: $(programs) $(libraries)
 tools: $(tools)
 
 # ---------------------------------------------------------------- release
 
-rel = $(patsubst %.c,$(BUILD)/rel/%.o,$(1))
+rel = $(patsubst %.c,$(BUILD)/pic/%.o,$(1))
 
-$(BUILD)/rel/%.o: %.c | $(BUILD)/boringssl.ok
+$(BUILD)/pic/%.o: %.c | $(BUILD)/boringssl.ok
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(compile) $(harden) -c -o $@ $<
 
-$(BUILD)/rel/libindex.a: $(call rel,$(index_sources))
-$(BUILD)/rel/libingest.a: $(call rel,$(ingest_sources))
-$(BUILD)/rel/libquery.a: $(call rel,$(query_sources))
+$(BUILD)/pic/libindex.a: $(call rel,$(index_sources))
+$(BUILD)/pic/libingest.a: $(call rel,$(ingest_sources))
+$(BUILD)/pic/libquery.a: $(call rel,$(query_sources))
 # Without what needs cmocka.
-$(BUILD)/rel/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sources)))
+$(BUILD)/pic/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sources)))
 
 %.a:
 	@mkdir -p $(@D)
@@ -119,28 +125,45 @@ $(BUILD)/rel/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sou
 
 link_rel = $(CC) $(CFLAGS) $(harden_link) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
-$(BUILD)/sanct-ingest: $(BUILD)/rel/ingest/ingest_main.o $(BUILD)/rel/libingest.a $(BUILD)/rel/libindex.a
+$(BUILD)/sanct-ingest: $(BUILD)/pic/ingest/ingest_main.o $(BUILD)/pic/libingest.a $(BUILD)/pic/libindex.a
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
 
-$(BUILD)/sanct-index: $(BUILD)/rel/index/index_main.o $(BUILD)/rel/libindex.a
+$(BUILD)/sanct-index: $(BUILD)/pic/index/index_main.o $(BUILD)/pic/libindex.a
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_index)
 
-$(BUILD)/sanct-query $(BUILD)/sanctd: $(BUILD)/%: $(BUILD)/rel/libquery.a $(BUILD)/rel/libindex.a
+$(BUILD)/sanct-query $(BUILD)/sanctd: $(BUILD)/%: $(BUILD)/pic/libquery.a $(BUILD)/pic/libindex.a
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_index)
-$(BUILD)/sanct-query: $(BUILD)/rel/query/query_main.o
-$(BUILD)/sanctd: $(BUILD)/rel/query/sanctd_main.o
+$(BUILD)/sanct-query: $(BUILD)/pic/query/query_main.o
+$(BUILD)/sanctd: $(BUILD)/pic/query/sanctd_main.o
 
 $(BUILD)/sanct: scripts/sanct
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
 
 # The log of our own that tests, demo and bench read.
-$(BUILD)/testlog: $(BUILD)/rel/tests/support/testlog_main.o $(BUILD)/rel/libsupport.a $(BUILD)/rel/libindex.a
+$(BUILD)/testlog: $(BUILD)/pic/tests/support/testlog_main.o $(BUILD)/pic/libsupport.a $(BUILD)/pic/libindex.a
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
+
+# The client library: one object of all that sanct.h reaches, its insides local,
+# so that they meet no name of a program that takes the archive.
+$(BUILD)/pic/libsanct.o: $(BUILD)/pic/query/sanct.o $(BUILD)/pic/libquery.a $(BUILD)/pic/libindex.a
+	$(Q)$(CC) -r -nostdlib -o $@ $^
+	$(Q)objcopy --localize-hidden $@
+$(BUILD)/libsanct.a: $(BUILD)/pic/libsanct.o
+libs_sanct = -llmdb -lzstd -lidn2 -ljansson $(ssl_libs) -lpthread
+$(BUILD)/libsanct.so: $(BUILD)/pic/libsanct.o query/libsanct.map
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=query/libsanct.map \
+	  -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS) -o $@ $< $(libs_sanct)
+	$(Q)ln -sf libsanct.so $(BUILD)/$(SONAME)
+$(BUILD)/sanct.pc: scripts/sanct.pc.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed -e 's,@prefix@,$(PREFIX),' -e 's,@libdir@,$(libdir),' -e 's,@version@,$(VERSION),' \
+	  -e 's|@private@|$(strip $(libs_sanct))|' $< > $@
 
 # It must be BoringSSL that was found: said once, before anything is compiled.
 $(BUILD)/boringssl.ok: scripts/boringssl_probe.c
@@ -237,7 +260,7 @@ fuzz: $(fuzzers)
 # ---------------------------------------------------------------- bench
 
 benches = $(patsubst %.c,$(BUILD)/%,$(bench_sources))
-$(BUILD)/bench/%: $(BUILD)/rel/bench/%.o $(BUILD)/rel/libsupport.a $(BUILD)/rel/libquery.a $(BUILD)/rel/libingest.a $(BUILD)/rel/libindex.a
+$(BUILD)/bench/%: $(BUILD)/pic/bench/%.o $(BUILD)/pic/libsupport.a $(BUILD)/pic/libquery.a $(BUILD)/pic/libingest.a $(BUILD)/pic/libindex.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
@@ -250,6 +273,8 @@ bench:
 # ---------------------------------------------------------------- install
 
 man_pages = $(sort $(wildcard */*.1))
+man3_pages = $(sort $(wildcard */*.3))
+so_file = libsanct.so.$(VERSION)
 units = $(BUILD)/systemd/sanct-query.service $(BUILD)/systemd/sanct-query.socket \
   $(BUILD)/systemd/sanct-ingest.service
 commands = sanct sanct-ingest sanct-query sanct-index sanctd
@@ -264,9 +289,17 @@ $(BUILD)/sanct.bash: scripts/completion query/options.c ingest/options.c index/i
 FORCE:
 
 install: all $(units) $(BUILD)/sanct.bash
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(completionsdir)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(completionsdir) \
+	  $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)
 	install -m 755 $(programs) $(DESTDIR)$(bindir)
 	install -m 644 $(man_pages) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(man3_pages) $(DESTDIR)$(mandir)/man3
+	install -m 644 query/sanct.h $(DESTDIR)$(includedir)
+	install -m 644 $(BUILD)/libsanct.a $(DESTDIR)$(libdir)
+	install -m 755 $(BUILD)/libsanct.so $(DESTDIR)$(libdir)/$(so_file)
+	ln -sf $(so_file) $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libsanct.so
+	install -m 644 $(BUILD)/sanct.pc $(DESTDIR)$(libdir)/pkgconfig
 	install -m 644 $(BUILD)/sanct.bash $(DESTDIR)$(completionsdir)/sanct
 	for command in $(filter-out sanct,$(commands)); do ln -sf sanct $(DESTDIR)$(completionsdir)/$$command; done
 ifneq (,$(systemdsystemunitdir))
@@ -281,7 +314,10 @@ endif
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,$(notdir $(programs)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(man_pages)))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man3/,$(notdir $(man3_pages)))
 	rm -f $(addprefix $(DESTDIR)$(completionsdir)/,$(commands))
+	rm -f $(DESTDIR)$(includedir)/sanct.h $(DESTDIR)$(libdir)/pkgconfig/sanct.pc
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,libsanct.a libsanct.so $(SONAME) $(so_file))
 ifneq (,$(systemdsystemunitdir))
 	rm -f $(addprefix $(DESTDIR)$(systemdsystemunitdir)/,$(notdir $(units)))
 endif

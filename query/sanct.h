@@ -30,6 +30,7 @@
  *           takes bounded memory.  An open answer from an index keeps the
  *           index from reusing space: close it.  Where an index is so damaged
  *           that its mapping faults, the process ends with exit code 6.
+ *           It brings BoringSSL: not for a process that holds OpenSSL too.
  */
 
 #ifndef SANCT_H
@@ -40,6 +41,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
 #endif
 
 enum { SANCT_ASKED_MAX = 4096 };
@@ -115,6 +119,9 @@ size_t sanct_num(const struct sanct_issuance *issuance, const char *member);
 const char *sanct_text_at(const struct sanct_issuance *issuance,
                           const char *member, size_t index);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -35,13 +35,60 @@ complete_line() { # WORD... prints what the last one may become
 [ "$(complete_line sanct query --subd)" = --subdomains ] || die "completion of sanct query --subd"
 [ "$(complete_line sanctd --soc)" = --socket= ] || die "completion of sanctd --soc"
 [ "$(complete_line sanct q)" = query ] || die "completion of sanct q"
-for command in ingest query index; do
-    help=$("$root/usr/bin/sanct" $command --help)
-    for option in $(complete_line "sanct-$command" --); do
-        case $option in --index=) continue ;; esac
-        grep -qe "${option%=}" <<<"$help" || echo "not in sanct $command --help: $option"
-    done
+
+# The library, through nothing but what is installed: shared, static, for C++.
+export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
+command -v pkg-config >/dev/null || die "pkg-config is missing"
+flags() { pkg-config --define-variable=prefix="$root/usr" --define-variable=libdir="$root/usr/lib" "$@" sanct; }
+cd_and_cc() { (cd "$dir" && ${CC:-cc} -Wall -Wextra -Werror -std=c99 -D_DEFAULT_SOURCE "$@"); }
+cp tests/query/example_sanct.c "$dir"
+cd_and_cc -o example example_sanct.c $(flags --cflags --libs) || die "the example, shared"
+cd_and_cc -o example-static example_sanct.c $(flags --cflags) "$root/usr/lib/libsanct.a" \
+    $(flags --libs --static | sed 's/ *-lsanct */ /') || die "the example, static"
+cat >"$dir/names.c" <<'END'
+/* A program's own names are not in the way of the library's insides. */
+#include <sanct.h>
+int index_open(void);
+int index_open(void) { return 0; }
+int err_set(void);
+int err_set(void) { return 0; }
+int main(void) { return sanct_version()[0] == '0' ? index_open() + err_set() : 1; }
+END
+cd_and_cc -o names names.c $(flags --cflags) "$root/usr/lib/libsanct.a" \
+    $(flags --libs --static | sed 's/ *-lsanct */ /') && "$dir/names" || die "names of a program's own"
+wrong=$(nm -D --defined-only "$root/usr/lib/libsanct.so" | awk '$2 != "A" { print $3 }' | grep -v '^sanct_' || true)
+[ -z "$wrong" ] || die "libsanct.so offers $wrong"
+for name in $(grep -oE '\bsanct_[a-z_]+\(' "$root/usr/include/sanct.h" | tr -d '(' | sort -u); do
+    nm -D --defined-only "$root/usr/lib/libsanct.so" | grep -q " $name@" || die "libsanct.so has no $name"
+    grep -q "\.Fn $name" "$root/usr/share/man/man3/sanct.3" || die "sanct.3 has no $name"
 done
+readelf -d "$root/usr/lib/libsanct.so" | grep -q 'SONAME.*libsanct.so.0' || die "no SONAME"
+
+# An index, and a server on it, say the same to it as sanct-query does.
+start_log log --entries 300
+ingest index log rfc6962 >/dev/null 2>&1 || die "ingest"
+"$root/usr/bin/sanctd" -i "$dir/index" --socket "$dir/sock" >"$dir/sanctd.txt" 2>&1 &
+children+=($!)
+for _ in $(seq 100); do [ -S "$dir/sock" ] && break || sleep 0.1; done
+name=$("$root/usr/bin/sanct-index" export -i "$dir/index" --format ndjson 2>/dev/null | head -n 1 |
+    grep -oE '[a-z0-9.-]+\.[a-z]+' | head -n 1) || true
+for question in "${name:-example}" "example subdomains=1" "com subdomains=1&limit=7" "0.0.0.0/0"; do
+    set -- $question
+    for source in "$dir/index" "$dir/sock"; do
+        for program in example example-static; do
+            LD_LIBRARY_PATH=$root/usr/lib "$dir/$program" "$source" "$@" || die "$program $source $*"
+        done >"$dir/said.$(basename "$source")"
+    done
+    cmp "$dir/said.index" "$dir/said.sock" || die "$question: the index and the server differ"
+    [ "$(wc -l <"$dir/said.index")" -ge 2 ] || die "$question: nothing was said"
+done
+lines=$(LD_LIBRARY_PATH=$root/usr/lib "$dir/example" "$dir/sock" com subdomains=1 | wc -l)
+count=$("$root/usr/bin/sanct-query" -i "$dir/index" --count --subdomains com 2>/dev/null | grep -oE '[0-9]+' | tail -n 1)
+[ "$lines" = $((count + 1)) ] && [ "$count" -gt 0 ] || die "$lines lines for $count issuances"
+if LD_LIBRARY_PATH=$root/usr/lib "$dir/example" "$dir/sock" a.example nonsense=1 2>"$dir/said"; then
+    die "a filter that is none was taken"
+fi
+grep -q '^nonsense: ' "$dir/said" || die "of a filter that is none: $(cat "$dir/said")"
 
 make -s uninstall BUILD="$BUILD" DESTDIR="$root" PREFIX=/usr systemdsystemunitdir=/lib/systemd/system \
     sysusersdir=/usr/lib/sysusers.d
