@@ -630,7 +630,6 @@ static void fail(struct archive_file *file, const struct err *err)
 {
     file->status = 0;
     file->err = *err;
-    file->is_damaged = err->code == ERR_VERIFY;
     end(file);
 }
 
@@ -816,7 +815,6 @@ void archive_read(struct archive *archive, struct ring *ring,
     file->part = 0;
     file->before = NULL;
     file->status = 404;
-    file->is_damaged = false;
     file->err = (struct err){0};
     buffer_reset(&file->body);
     if (!archive->has_zips || strcmp(path, "/checkpoint") != 0) {

@@ -14,7 +14,7 @@
 // Order     `done` runs only inside ring_run().  Parts are taken before the
 //           first read.
 // Result    status 200 and the body; 404 where no part has it; else 0 and
-//           `err`: `is_damaged` where a zip has it and it is not what the zip
+//           `err`: ERR_VERIFY where a zip has it and it is not what the zip
 //           says, and then the sentence names the zip.
 // Thread    the ring's, once reading has begun; archive_check.h any other.
 // Limit     `body_max` bytes of a file.
@@ -37,7 +37,6 @@ struct archive_file {
 
     // The result.
     unsigned status;
-    bool is_damaged;
     struct err err;
     struct buffer body;
 
@@ -47,8 +46,9 @@ struct archive_file {
     struct inflater *inflater;
     const char *path;
     uint64_t key;
-    size_t part;                        // to be looked at next
-    struct archive_part *from, *before; // `before`: an earlier copy, of
+    size_t part; // to be looked at next
+    struct archive_part *from;
+    struct archive_part *before; // where an earlier copy was, and its CRC-32
     uint32_t crc_before;
     struct zip_slot slot;
     struct ring_op op;

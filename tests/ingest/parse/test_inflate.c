@@ -117,12 +117,48 @@ static void bounds_a_bomb(void **state)
     free(zeros);
 }
 
+// "sanct" as raw deflate, and the CRC-32 that gzip has of it.
+static void inflates_raw(void **state)
+{
+    struct bytes raw = from_hex("2b4ecc4b2e0100");
+    struct buffer out = {0};
+    struct err err = {0};
+
+    (void)state;
+    test_case = "raw";
+    CHECK(inflate_raw(inflater, &out, raw, 5, &err));
+    CHECK(bytes_equal_text(buffer_bytes(&out), "sanct"));
+    CHECK(inflate_crc32(buffer_bytes(&out)) == 0xa03b960f);
+    CHECK(inflate_crc32(bytes_of(NULL, 0)) == 0);
+    for (size_t len = 0; len < 9; len++) {
+        CHECK(inflate_raw(inflater, &out, raw, len, &err) == (len == 5));
+    }
+    CHECK(strcmp(err.text, "deflate: damaged or cut off") == 0);
+    for (size_t len = 0; len < raw.len; len++) {
+        struct bytes cut = heap_copy(bytes_of(raw.data, len));
+
+        CHECK(!inflate_raw(inflater, &out, cut, 5, NULL));
+        free((void *)(uintptr_t)cut.data);
+    }
+    buffer_cleanup(&out);
+    free((void *)(uintptr_t)raw.data);
+
+    test_case = "nothing, and a byte behind the end";
+    raw = from_hex("0300 00");
+    CHECK(inflate_raw(inflater, &out, bytes_of(raw.data, 2), 0, NULL));
+    CHECK(out.len == 0);
+    CHECK(!inflate_raw(inflater, &out, raw, 0, NULL));
+    buffer_cleanup(&out);
+    free((void *)(uintptr_t)raw.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_and_rejects),
         cmocka_unit_test(rejects_every_truncation),
         cmocka_unit_test(bounds_a_bomb),
+        cmocka_unit_test(inflates_raw),
     };
 
     return cmocka_run_group_tests(tests, open_inflater, close_inflater);

@@ -227,6 +227,68 @@ static void reads_every_style(void **state)
     }
 }
 
+static const uint64_t FAR = UINT64_C(5) << 30;
+
+// A file of which the first 5 GiB are left out.
+static bool read_far(void *context, uint64_t offset, uint8_t *out, size_t len,
+                     struct err *err)
+{
+    if (offset < FAR) {
+        size_t zeros = FAR - offset < len ? FAR - offset : len;
+
+        memset(out, 0, zeros);
+        out += zeros;
+        offset += zeros;
+        len -= zeros;
+    }
+    if (len == 0) return true;
+    return read_memory(context, offset - FAR, out, len, err);
+}
+
+static void add_far(uint8_t *at)
+{
+    at[3] = (uint8_t)(at[3] + (FAR >> 24 & 255));
+    at[4] = (uint8_t)(at[4] + (FAR >> 32));
+}
+
+static bool visit_far(void *context, const struct zip_member *member,
+                      struct err *err)
+{
+    struct zip_member near = *member;
+
+    near.offset -= FAR;
+    return member->offset >= FAR && visit(context, &near, err);
+}
+
+static void reads_beyond_4_gib(void **state)
+{
+    struct bytes file = written(ZIP_64);
+    uint8_t *data = (uint8_t *)(uintptr_t)file.data;
+    struct zip zip = {
+        .read = read_far,
+        .context = &file,
+        .size = FAR + file.len,
+    };
+    struct found found = {.file = file};
+
+    (void)state;
+    test_case = "far";
+    for (size_t i = 0; i + 4 < file.len; i++) {
+        // Offset of a member, of the directory, of its Zip64 end record.
+        if (memcmp(data + i, "PK\001\002", 4) == 0) {
+            add_far(data + i + 46 + data[i + 28] + 4 + 16);
+        } else if (memcmp(data + i, "PK\006\006", 4) == 0) {
+            add_far(data + i + 48);
+        } else if (memcmp(data + i, "PK\006\007", 4) == 0) {
+            add_far(data + i + 8);
+        }
+    }
+    CHECK(zip_open(&zip, NULL) && zip.directory > FAR);
+    CHECK(zip_walk(&zip, visit_far, &found, NULL));
+    CHECK(found.num == 2 && found.num_good == 2 && !found.has_wrong);
+    free_bytes(file);
+}
+
 // Of the first member's directory entry, in a zip that says all in both places.
 static void wants_zip64_to_agree(void **state)
 {
@@ -477,6 +539,7 @@ int main(void)
         cmocka_unit_test(reads_what_python_writes),
         cmocka_unit_test(reads_every_style),
         cmocka_unit_test(wants_zip64_to_agree),
+        cmocka_unit_test(reads_beyond_4_gib),
         cmocka_unit_test(refuses_in_these_words),
         cmocka_unit_test(compares_local_headers),
         cmocka_unit_test(parses_paths_of_tiles),
