@@ -574,18 +574,14 @@ static bool is_past(const struct run_cursor *cursor, struct bytes key)
            bytes_compare(key, buffer_bytes(&cursor->end)) >= 0;
 }
 
-// After a block's last hit: the tree tells the next one, if the range goes on.
+// After a block's last hit the tree names the next one.
 static bool step_tree(struct run_cursor *cursor, struct err *err)
 {
-    struct bytes last = cursor->block_key;
-
     if (cursor->at_end || cursor->reader.postings.num_left > 0 ||
         cursor->reader.rest.len > 0) {
         return true;
     }
-    last.len -= LMDB_ID_LEN;
-    if (!is_past(cursor, last) &&
-        !lmdb_cursor_move(cursor->cursor, LMDB_NEXT, &cursor->block_key,
+    if (!lmdb_cursor_move(cursor->cursor, LMDB_NEXT, &cursor->block_key,
                           &cursor->block, &cursor->has_block, err)) {
         return false;
     }

@@ -12,7 +12,7 @@ static struct segment_facts all[NUM];
 static struct facts_builder builder;
 
 // As logs have them (0), with some that are out of the ordinary (1), with
-// nothing in common (2).
+// nothing in common (2), with times of nearly a word's length (3).
 static void make_facts(int kind)
 {
     struct random random = random_for(1, "facts", (uint64_t)kind);
@@ -40,6 +40,8 @@ static void make_facts(int kind)
             facts->flags = UINT32_MAX;
             facts->has_tbs = false;
         }
+        if (kind == 3)
+            facts->timestamp_ms = random_next(&random) >> (2 + i / 500 % 9);
         if (kind == 2) {
             facts->log = (uint32_t)random_next(&random);
             facts->index = random_next(&random);
@@ -79,10 +81,10 @@ static void gives_back_what_was_put(void **state)
 {
     static const uint64_t first_ids[] = {0, 1, (UINT64_C(1) << 53) - NUM};
     // Entries a block: what a column costs.
-    static const size_t least[] = {240, 100, 60};
+    static const size_t least[] = {240, 100, 60, 100};
 
     (void)state;
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         make_facts(kind);
         for (size_t f = 0; f < COUNT_OF(first_ids); f++) {
             uint64_t first_id = first_ids[f];

@@ -294,6 +294,42 @@ static void a_block_is_named_before_it_is_touched(void **state)
     assert_true(cold > 20);
 }
 
+// After a block's last hit the next one is named, the same whether a walk or
+// a seek came there.
+static void names_no_block_that_is_not_needed(void **state)
+{
+    struct run_cursor *walk, *cursor;
+    struct run *run;
+    struct bytes key;
+    struct hit hit;
+    struct err err = {0};
+    bool found;
+    size_t ends = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_cursor_open(&walk, run, &err));
+    assert_true(run_cursor_open(&cursor, run, &err));
+    assert_true(
+        run_cursor_range(walk, (struct bytes){0}, (struct bytes){0}, &err));
+    assert_true(
+        run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err));
+    for (size_t i = 0; i + 1 < num_rows; i++) {
+        assert_true(run_cursor_next(walk, &key, &hit, &found, &err) && found);
+        if (run_cursor_block(walk).len == 0) continue;
+        ends++;
+        assert_true(
+            run_cursor_seek_after(cursor, row_key(i), rows[i].hit.id, &err));
+        assert_ptr_equal(run_cursor_block(cursor).data,
+                         run_cursor_block(walk).data);
+    }
+    assert_int_equal(ends + 1, run_stat(run)->blocks);
+    run_cursor_close(walk);
+    run_cursor_close(cursor);
+    run_close(run);
+}
+
 static void filters_never_hide_a_key(void **state)
 {
     struct run *run, *bare;
@@ -532,6 +568,7 @@ int main(void)
         cmocka_unit_test(gives_back_what_was_put),
         cmocka_unit_test(ranges_and_places_are_exact),
         cmocka_unit_test(a_block_is_named_before_it_is_touched),
+        cmocka_unit_test(names_no_block_that_is_not_needed),
         cmocka_unit_test(filters_never_hide_a_key),
         cmocka_unit_test(an_empty_run_is_one),
         cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
