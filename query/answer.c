@@ -26,7 +26,8 @@
 enum {
     STEP_POSTINGS = 256,      // looked at in one call of answer_next
     COUNT_PICKS_MAX = 200000, // in one pass of a count
-    DONE_SLOTS = 4096,        // a power of two
+    DONE_SLOTS_FIRST = 16,    // a power of two
+    DONE_SLOTS_MAX = 4096,    // 16 times a power of four
 };
 
 // An issuance that a pass found.
@@ -51,8 +52,10 @@ struct answer {
     enum phase phase;
 
     // Hashes of groups about which this pass knows all, in a table that
-    // forgets; a group it has forgotten is only looked at again.
+    // forgets; a group it has forgotten is only looked at again.  Most answers
+    // have a few: it is made when there is one, and grows.
     struct sha256_hash *done;
+    size_t done_slots, num_done;
 
     struct pick *picks;
     size_t num_picks, picks_room, picks_max, next_pick;
@@ -77,24 +80,51 @@ static bool no_memory(struct err *err)
 
 // ------------------------------------------------------------- done
 
-static size_t done_slot(const struct sha256_hash *hash)
+static struct sha256_hash *done_slot(const struct answer *answer,
+                                     const struct sha256_hash *hash)
 {
     uint32_t slot;
 
     memcpy(&slot, hash->bytes, sizeof slot);
-    return slot & (DONE_SLOTS - 1);
+    return &answer->done[slot & (answer->done_slots - 1)];
 }
 
 static bool is_done(const struct answer *answer, const struct sha256_hash *hash)
 {
-    return sha256_equal(&answer->done[done_slot(hash)], hash);
+    return answer->done != NULL && sha256_equal(done_slot(answer, hash), hash);
+}
+
+static void forget_done(struct answer *answer)
+{
+    free(answer->done);
+    answer->done = NULL;
+    answer->done_slots = 0;
+    answer->num_done = 0;
+}
+
+// Makes a larger table, which has forgotten everything.
+static void grow_done(struct answer *answer)
+{
+    size_t slots =
+        answer->done == NULL ? DONE_SLOTS_FIRST : 4 * answer->done_slots;
+
+    forget_done(answer);
+    answer->done = calloc(slots, sizeof *answer->done);
+    if (answer->done != NULL) answer->done_slots = slots;
 }
 
 static void set_done(struct answer *answer, const struct group *group)
 {
     const struct sha256_hash *hash = &group->members[0].facts.group;
 
-    if (!group->is_split) answer->done[done_slot(hash)] = *hash;
+    if (group->is_split) return;
+    if (2 * answer->num_done >= answer->done_slots &&
+        answer->done_slots < DONE_SLOTS_MAX) {
+        grow_done(answer);
+    }
+    if (answer->done == NULL) return; // no memory: nothing is remembered
+    *done_slot(answer, hash) = *hash;
+    answer->num_done++;
 }
 
 // ------------------------------------------------------------- matching
@@ -311,7 +341,7 @@ static void begin_pass(struct answer *answer)
     answer->next_pick = 0;
     answer->bound = UINT64_MAX;
     answer->overflow = false;
-    memset(answer->done, 0, DONE_SLOTS * sizeof *answer->done);
+    forget_done(answer);
     walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
                  answer->after);
     answer->phase = PHASE_WALK;
@@ -568,8 +598,6 @@ static bool begin(struct answer *answer, const struct question *question,
     const struct filters *filters = question->filters;
 
     answer->end_id = snapshot_next_id(snapshot);
-    answer->done = calloc(DONE_SLOTS, sizeof *answer->done);
-    if (answer->done == NULL) return no_memory(err);
     if (!answer->counting) {
         answer->keyed = is_keyed(question);
         answer->limit = filters->limit;
