@@ -75,10 +75,9 @@ _Static_assert((1u << COUNT_OF(field_words)) - 1 == FIELDS_ALL,
 
 const char *question_field_word(uint32_t bit)
 {
-    for (size_t i = 0; i < COUNT_OF(field_words); i++) {
-        if (bit == UINT32_C(1) << i) return field_words[i];
-    }
-    return NULL;
+    bool is_one = bit != 0 && (bit & (bit - 1)) == 0 && bit <= FIELDS_ALL;
+
+    return is_one ? field_words[__builtin_ctz(bit)] : NULL;
 }
 
 struct shown_name filters_shown_name(const struct filters *filters,

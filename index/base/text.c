@@ -263,6 +263,17 @@ static void civil_from_days(int64_t days, int64_t *year, unsigned *month,
     *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
+// Writes `value` in `digits` digits and what follows them; returns the end.
+static char *put_digits(char *out, unsigned value, unsigned digits, char next)
+{
+    for (unsigned i = digits; i > 0; i--) {
+        out[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    out[digits] = next;
+    return out + digits + 1;
+}
+
 // Writes the time without its end; false outside of the years 0 to 9999.
 static bool write_time(char out[TEXT_TIME_LEN_MAX], int64_t seconds)
 {
@@ -276,10 +287,12 @@ static bool write_time(char out[TEXT_TIME_LEN_MAX], int64_t seconds)
     days = seconds >= 0 ? seconds / DAY : -((-seconds + DAY - 1) / DAY);
     rest = seconds - days * DAY;
     civil_from_days(days, &year, &month, &day);
-    (void)snprintf(out, TEXT_TIME_LEN_MAX, "%04u-%02u-%02uT%02u:%02u:%02u",
-                   (unsigned)year % 10000, month % 100, day % 100,
-                   (unsigned)(rest / 3600) % 100, (unsigned)(rest / 60 % 60),
-                   (unsigned)(rest % 60));
+    out = put_digits(out, (unsigned)year, 4, '-');
+    out = put_digits(out, month, 2, '-');
+    out = put_digits(out, day, 2, 'T');
+    out = put_digits(out, (unsigned)(rest / 3600), 2, ':');
+    out = put_digits(out, (unsigned)(rest / 60 % 60), 2, ':');
+    (void)put_digits(out, (unsigned)(rest % 60), 2, '\0');
     return true;
 }
 
@@ -298,8 +311,9 @@ char *text_time_utc_ms(char out[TEXT_TIME_LEN_MAX], uint64_t ms)
         return out;
     }
     len = strlen(out);
-    (void)snprintf(out + len, TEXT_TIME_LEN_MAX - len, ".%03uZ",
-                   (unsigned)(ms % 1000));
+    out[len++] = '.';
+    len = (size_t)(put_digits(out + len, (unsigned)(ms % 1000), 3, 'Z') - out);
+    out[len] = '\0';
     return out;
 }
 

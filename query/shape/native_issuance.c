@@ -174,7 +174,9 @@ static void append_matches(struct buffer *out, const struct issuance *issuance)
         row_next(&row);
         buffer_append_text(out, "{\"name\":");
         json_append_string(out, match->name);
-        buffer_printf(out, ",\"via\":\"%s\"}", names_via_word(match->via));
+        buffer_append_text(out, ",\"via\":\"");
+        buffer_append_text(out, names_via_word(match->via));
+        buffer_append_text(out, "\"}");
     }
     buffer_append_byte(out, ']');
 }
@@ -222,8 +224,9 @@ static void append_issuer(struct buffer *out, const struct issuance *issuance)
     append_made(out, cert_append_common_name, name);
     buffer_append_text(out, ",\"key_sha256\":");
     put_hash(out, issuance->has_issuer_key, &issuance->issuer_key);
-    buffer_printf(out, ",\"key_verified\":%s,\"certificates_sha256\":[",
-                  verified[issuance->key_verified]);
+    buffer_append_text(out, ",\"key_verified\":");
+    buffer_append_text(out, verified[issuance->key_verified]);
+    buffer_append_text(out, ",\"certificates_sha256\":[");
     for (size_t i = 0; i < issuance->num_issuers; i++) {
         row_next(&row);
         put_hash(out, true, &issuance->issuers[i]);
@@ -276,8 +279,9 @@ static void append_certificate(struct buffer *out,
 
     buffer_append_text(out, "{\"sha256\":");
     put_hash(out, entry->has_certificate_sha256, &entry->certificate_sha256);
-    buffer_printf(out, ",\"type\":%s,\"chain\":[",
-                  type_word(sightings[first].facts.type));
+    buffer_append_text(out, ",\"type\":");
+    buffer_append_text(out, type_word(sightings[first].facts.type));
+    buffer_append_text(out, ",\"chain\":[");
     for (size_t i = 0; i < entry->bytes.num_chain; i++) {
         row_next(&chain);
         put_hash(out, true, &entry->bytes.chain[i]);
@@ -312,7 +316,9 @@ static void append_certificates(struct buffer *out,
 
 static void append_id(struct buffer *out, uint64_t id)
 {
-    buffer_printf(out, "\"%llu\"", (unsigned long long)id);
+    buffer_append_byte(out, '"');
+    put_uint(out, id);
+    buffer_append_byte(out, '"');
 }
 
 // What is a list in the certificate.

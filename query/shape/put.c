@@ -15,7 +15,9 @@ void row_next(struct row *row)
 void row_member(struct row *row, const char *name)
 {
     row_next(row);
-    buffer_printf(row->out, "\"%s\":", name);
+    buffer_append_byte(row->out, '"');
+    buffer_append_text(row->out, name);
+    buffer_append_text(row->out, "\":");
 }
 
 void put_text(struct buffer *out, const char *text)
@@ -53,7 +55,14 @@ void put_bool(struct buffer *out, bool value)
 
 void put_uint(struct buffer *out, uint64_t value)
 {
-    buffer_printf(out, "%llu", (unsigned long long)value);
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    buffer_append(out, bytes_of(digits + at, sizeof digits - at));
 }
 
 // A time that nobody can write is null.
