@@ -4,22 +4,15 @@
 // number that is handed in; only what needs the listener runs in a server of
 // its own.
 
-#include "tests/support/check.h"
+#include "tests/query/server/clients.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "query/server/connection.h"
 #include "query/server/server.h"
 
 enum {
-    PUMPS = 400,
     MINUTE_MS = 60000,
     DEADLINE_MS = 10000,
     TOTAL_MAX = 4 << 20, // of a client that does not read
@@ -27,15 +20,6 @@ enum {
 
 static char folder[64];
 static struct index *index_handle;
-static struct metrics metrics;
-static struct connection_world world;
-static unsigned num_gone;
-
-static void on_gone(void *context)
-{
-    (void)context;
-    num_gone++;
-}
 
 static int open_world(void **state)
 {
@@ -43,39 +27,13 @@ static int open_world(void **state)
     char dir[96];
 
     (void)state;
-    (void)signal(SIGPIPE, SIG_IGN);
     strcpy(folder, "/tmp/sanct-abuse-XXXXXX");
     if (mkdtemp(folder) == NULL) return -1;
     (void)snprintf(dir, sizeof dir, "%s/index", folder);
-    if (!index_open(&index_handle, dir, INDEX_WRITE, &err)) return -1;
-    world.metrics = &metrics;
-    world.on_gone = on_gone;
-    return ring_open(&world.ring, RING_DEPTH, &err) &&
-                   route_new(&world.route, index_handle, &metrics, &err)
+    return index_open(&index_handle, dir, INDEX_WRITE, &err) &&
+                   clients_open(index_handle)
                ? 0
                : -1;
-}
-
-static void pump(void)
-{
-    struct err err = {0};
-
-    for (int i = 0; i < PUMPS; i++) {
-        assert_true(ring_run(world.ring, false, &err));
-    }
-}
-
-static void finish_all(void)
-{
-    struct connection *next;
-
-    for (struct connection *c = world.connections; c != NULL; c = next) {
-        next = connection_next(c);
-        connection_finish(c, true);
-    }
-    while (world.connections != NULL) {
-        pump();
-    }
 }
 
 static int close_world(void **state)
@@ -83,29 +41,10 @@ static int close_world(void **state)
     char command[128];
 
     (void)state;
-    finish_all();
-    route_free(world.route);
-    ring_close(world.ring);
+    clients_close();
     index_close(index_handle);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return system(command);
-}
-
-static int connect_client(void)
-{
-    int pair[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    assert_true(connection_new(&world, pair[1], NULL));
-    return pair[0];
-}
-
-static void say(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL),
-                     (ssize_t)strlen(text));
-    pump();
 }
 
 static void tick(uint64_t later_ms)
@@ -118,24 +57,6 @@ static void tick(uint64_t later_ms)
         connection_tick(c, now_ms);
     }
     pump();
-}
-
-// What has come so far; `*closed` tells whether the other side is gone.
-static size_t take(int fd, char *out, size_t size, bool *closed)
-{
-    size_t len = 0;
-    ssize_t got;
-
-    *closed = false;
-    while (len < size) {
-        got = recv(fd, out + len, size - len, 0);
-        if (got <= 0) {
-            *closed = got == 0 || errno != EAGAIN;
-            break;
-        }
-        len += (size_t)got;
-    }
-    return len;
 }
 
 static bool is_closed(int fd)

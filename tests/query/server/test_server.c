@@ -133,8 +133,8 @@ static const struct {
 } cases[] = {
     {"health", "GET /healthz HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n",
      "HTTP/1.1 200 OK\r\n", "\r\n\r\n{\"status\":\"ok\"}\n"},
-    {"count", "GET /v1/count?q=none.example HTTP/1.1\r\nHost: x\r\n" CLOSE
-              "\r\n",
+    {"count",
+     "GET /v1/count?q=none.example HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n",
      "HTTP/1.1 200 OK\r\n", "{\"query\":\"none.example\",\"count\":0}"},
     {"coverage", "GET /v1/certs?q=1.1.1.1 HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n",
      "HTTP/1.1 200 OK\r\n", "Sanct-Coverage: partial\r\n"},
@@ -175,21 +175,22 @@ static const struct {
     {"a body too long for that",
      "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n",
      "HTTP/1.1 413 ", "{\"code\":\"too_large\""},
-    {"lines", "POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: 24\r\n"
-              CLOSE "\r\na.example\r\n\n1.1.1.0/99\n",
+    {"lines",
+     "POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: 24\r\n" CLOSE
+     "\r\na.example\r\n\n1.1.1.0/99\n",
      "HTTP/1.1 200 OK\r\n", "\"error\":{\"code\":\"bad_request\""},
     {"lines in chunks",
-     "POST /v1/certs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" CLOSE
+     "POST /v1/certs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+     "chunked\r\n" CLOSE
      "\r\n4\r\na.ex\r\n6\r\nample\n\r\n5\r\nb.com\r\n0\r\n\r\n",
      "HTTP/1.1 200 OK\r\n", "\"query\":\"b.com\""},
     {"continue",
      "POST /v1/certs HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
      "Content-Length: 5\r\n" CLOSE "\r\nb.com",
-     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
-     "\"query\":\"b.com\""},
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", "\"query\":\"b.com\""},
     {"question in the wrong place",
-     "POST /v1/certs?q=a.example HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-     CLOSE "\r\n",
+     "POST /v1/certs?q=a.example HTTP/1.1\r\nHost: x\r\nContent-Length: "
+     "0\r\n" CLOSE "\r\n",
      "HTTP/1.1 400 Bad Request\r\n", "q: the questions are in the body"},
 };
 
@@ -201,8 +202,8 @@ static void check_response(const struct buffer *out, size_t i)
         !holds(out, cases[i].text)) {
         print_error("%s\n", (const char *)out->data);
     }
-    CHECK(bytes_starts_with(buffer_bytes(out),
-                            bytes_from_text(cases[i].status)));
+    CHECK(
+        bytes_starts_with(buffer_bytes(out), bytes_from_text(cases[i].status)));
     CHECK(holds(out, cases[i].text));
 }
 
@@ -254,8 +255,9 @@ static void answers_pipelined_requests_in_order(void **state)
 
     (void)state;
     for (int i = 0; i < DEPTH; i++) {
-        buffer_printf(&in, "GET /v1/count?q=n%d.example HTTP/1.1\r\nHost: x\r\n"
-                           "%s\r\n",
+        buffer_printf(&in,
+                      "GET /v1/count?q=n%d.example HTTP/1.1\r\nHost: x\r\n"
+                      "%s\r\n",
                       i, i + 1 == DEPTH ? CLOSE : "");
     }
     // In a child: neither side may have to wait for the other's buffer.
@@ -282,9 +284,9 @@ static void answers_pipelined_requests_in_order(void **state)
 
 static void head_has_no_body_and_the_same_fields(void **state)
 {
-    static const char head[] = "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-                               "HEAD /healthz HTTP/1.1\r\nHost: x\r\n" CLOSE
-                               "\r\n";
+    static const char head[] =
+        "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        "HEAD /healthz HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n";
     struct buffer out = {0};
     int fd = connect_once();
 
@@ -336,10 +338,11 @@ static void a_line_too_long_is_that_lines_error(void **state)
     int fd = connect_once();
 
     (void)state;
-    buffer_printf(&in,
-                  "POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n"
-                  CLOSE "\r\n",
-                  70000 + 1 + 9);
+    buffer_printf(
+        &in,
+        "POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" CLOSE
+        "\r\n",
+        70000 + 1 + 9);
     for (int i = 0; i < 70000; i++) {
         buffer_append_byte(&in, 'x');
     }
