@@ -19,6 +19,7 @@
 #include "query/lines.h"
 #include "query/options.h"
 #include "query/report.h"
+#include "query/requests.h"
 #include "query/shape/native.h"
 #include "query/shape/pem.h"
 #include "query/sieve.h"
@@ -29,6 +30,7 @@ enum {
     EXIT_INDEX = 6,
     EXIT_COVERAGE = 7,
     PIECE_LEN = 64 * 1024,
+    COUNTING_MAX = 256, // counts under way
 };
 
 // One run of the program.
@@ -144,38 +146,47 @@ static bool take_part(void *context, struct bytes part, struct err *err)
     return (buffer_ok(out) && out->len <= JSON_DOCUMENT_MAX) || no_memory(err);
 }
 
+static bool read_count(uint64_t *count, struct bytes body, struct err *err)
+{
+    struct json *json = NULL;
+    bool ok = json_parse(&json, body, err);
+
+    if (ok && !json_uint(json_member(json, "count"), count)) {
+        ok = err_set(err, ERR_NETWORK, "the server's count is none");
+    }
+    json_free(json);
+    return ok;
+}
+
 static bool get_count(struct run *run, struct bytes target, struct bytes what,
                       struct err *err)
 {
     struct buffer body = {0};
-    struct json *json = NULL;
     uint64_t count = 0;
-    bool ok;
+    bool ok = client_get(&run->client, target, take_part, &body, err) &&
+              read_count(&count, buffer_bytes(&body), err);
 
-    ok = client_get(&run->client, target, take_part, &body, err) &&
-         json_parse(&json, buffer_bytes(&body), err);
-    if (ok && !json_uint(json_member(json, "count"), &count)) {
-        ok = err_set(err, ERR_NETWORK, "the server's count is none");
-    }
-    json_free(json);
     buffer_cleanup(&body);
     return ok && report_count(&run->report, what, count, err);
 }
 
+static bool append_target(struct buffer *target, const struct run *run,
+                          struct bytes what, struct err *err)
+{
+    buffer_printf(target, "/v1/%s?q=", run->options->count ? "count" : "certs");
+    options_append_encoded(target, what);
+    buffer_append(target, buffer_bytes(&run->options->parameters));
+    return buffer_ok(target) || no_memory(err);
+}
+
 static bool ask_server(struct run *run, struct bytes what, struct err *err)
 {
-    bool counts = run->options->count;
     struct buffer target = {0};
-    bool ok;
+    bool ok = append_target(&target, run, what, err);
 
-    buffer_printf(&target, "/v1/%s?q=", counts ? "count" : "certs");
-    options_append_encoded(&target, what);
-    buffer_append(&target, buffer_bytes(&run->options->parameters));
-    if (!buffer_ok(&target)) {
-        ok = no_memory(err);
-    } else if (counts) {
+    if (ok && run->options->count) {
         ok = get_count(run, buffer_bytes(&target), what, err);
-    } else {
+    } else if (ok) {
         ok = client_get(&run->client, buffer_bytes(&target), take_answer, run,
                         err);
     }
@@ -313,8 +324,81 @@ static bool ask_line(struct run *run, struct bytes line, struct err *err)
     return report_line_error(&run->report, line, &why, err);
 }
 
+// Counts of lines from stdin that a server was asked for and has not given yet.
+struct counting {
+    struct requests requests;
+    struct arena arena; // of the lines
+    struct bytes lines[COUNTING_MAX];
+    size_t num;
+};
+
+static bool receive_count(struct run *run, struct counting *counting,
+                          struct bytes line, struct err *err)
+{
+    struct buffer body = {0};
+    struct err why = {0};
+    uint64_t count = 0;
+    struct bytes part;
+    bool end = false, ok = true;
+
+    while (ok && !end) {
+        ok = requests_read(&counting->requests, &part, &end, &why) &&
+             take_part(&body, part, &why);
+    }
+    ok = ok && read_count(&count, buffer_bytes(&body), &why);
+    buffer_cleanup(&body);
+    if (ok) return report_count(&run->report, line, count, err);
+    if (why.code != ERR_NETWORK && why.code != ERR_MEMORY) {
+        return report_line_error(&run->report, line, &why, err);
+    }
+    *err = why;
+    return false;
+}
+
+static bool receive_counts(struct run *run, struct counting *counting,
+                           struct err *err)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < counting->num; i++) {
+        ok = receive_count(run, counting, counting->lines[i], err);
+    }
+    counting->num = 0;
+    arena_reset(&counting->arena);
+    return ok;
+}
+
+static bool send_count(struct run *run, struct counting *counting,
+                       struct bytes line, struct err *err)
+{
+    struct arena arena = {0};
+    struct buffer target = {0};
+    struct question question;
+    struct err why = {0};
+    bool ok = question_parse(&question, &run->options->filters, line, "WHAT",
+                             &arena, &why);
+
+    arena_cleanup(&arena);
+    if (!ok) {
+        return receive_counts(run, counting, err) &&
+               report_line_error(&run->report, line, &why, err);
+    }
+    if (counting->num == COUNTING_MAX && !receive_counts(run, counting, err)) {
+        return false;
+    }
+    ok = (arena_copy(&counting->arena, line, &counting->lines[counting->num]) ||
+          no_memory(err)) &&
+         append_target(&target, run, line, err) &&
+         requests_send(&counting->requests, buffer_bytes(&target), err);
+    if (ok) counting->num++;
+    buffer_cleanup(&target);
+    return ok;
+}
+
 // Reads lines from stdin; what has been answered is printed before waiting.
-static bool ask_stdin(struct run *run, struct err *err)
+// With `counting`, what stands in one read goes to the server together.
+static bool ask_stdin(struct run *run, struct counting *counting,
+                      struct err *err)
 {
     uint8_t *piece = malloc(PIECE_LEN);
     struct lines lines = {0};
@@ -333,13 +417,29 @@ static bool ask_stdin(struct run *run, struct err *err)
         if (len == 0) break;
         in = bytes_of(piece, (size_t)len);
         while (ok && lines_next(&lines, &in, &line)) {
-            ok = ask_line(run, line, err);
+            ok = counting != NULL ? send_count(run, counting, line, err)
+                                  : ask_line(run, line, err);
         }
+        if (ok && counting != NULL) ok = receive_counts(run, counting, err);
         if (fflush(stdout) != 0) run->report.failed = true;
     }
     if (ok && lines_last(&lines, &line)) ok = ask_line(run, line, err);
     lines_cleanup(&lines);
     free(piece);
+    return ok;
+}
+
+static bool count_stdin(struct run *run, struct err *err)
+{
+    struct counting *counting = calloc(1, sizeof *counting);
+    bool ok;
+
+    if (counting == NULL) return no_memory(err);
+    requests_open(&counting->requests, run->options->socket);
+    ok = ask_stdin(run, counting, err);
+    requests_close(&counting->requests);
+    arena_cleanup(&counting->arena);
+    free(counting);
     return ok;
 }
 
@@ -422,8 +522,10 @@ static bool ask(struct run *run, struct err *err)
         ok = ask_all(run, err);
     } else if (run->index == NULL && !run->options->count) {
         ok = stream_to_server(run, STDIN_FILENO, (struct bytes){0}, err);
+    } else if (run->index == NULL) {
+        ok = count_stdin(run, err);
     } else {
-        ok = ask_stdin(run, err);
+        ok = ask_stdin(run, NULL, err);
     }
     return ok && report_end(&run->report, err);
 }

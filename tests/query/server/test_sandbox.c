@@ -412,6 +412,54 @@ static void ask(const char *target, const char *wanted)
     assert_non_null(strstr(answer, wanted));
 }
 
+static int read_fresh(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const char *mapped;
+    struct stat status;
+
+    if (fd < 0) return errno;
+    if (fstat(fd, &status) != 0 || status.st_size != 5) return 101;
+    mapped = mmap(NULL, 5, PROT_READ, MAP_SHARED, fd, 0);
+    if (mapped == MAP_FAILED) return 102;
+    return memcmp(mapped, "fresh", 5) == 0 ? 0 : 103;
+}
+
+// As a merge makes files: after the server was confined, below the index.
+static void reads_files_made_meanwhile(void **state)
+{
+    char folder[160], path[176], byte = 0;
+    int ready[2], go[2], fd;
+    pid_t child;
+
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s/later", planted.folder);
+    (void)snprintf(path, sizeof path, "%s/file", folder);
+    assert_true(pipe(ready) == 0 && pipe(go) == 0);
+    child = fork();
+    if (child == 0) {
+        (void)sandbox_enter(planted.folder);
+        sandbox_seal();
+        if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1) {
+            _exit(100);
+        }
+        _exit(read_fresh(path));
+    }
+    assert_true(read(ready[0], &byte, 1) == 1);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0 && write(fd, "fresh", 5) == 5);
+    (void)close(fd);
+    assert_true(write(go[1], &byte, 1) == 1);
+    assert_int_equal(result_of(child), 0);
+    for (int i = 0; i < 2; i++) {
+        (void)close(ready[i]);
+        (void)close(go[i]);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static bool socket_goes(void)
 {
     for (int i = 0; i < 200; i++) {
@@ -482,6 +530,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_everything_else),
         cmocka_unit_test(refuses_by_any_ring),
+        cmocka_unit_test(reads_files_made_meanwhile),
         cmocka_unit_test(answers_also_what_is_new),
         cmocka_unit_test(leaves_no_socket_when_killed),
     };
