@@ -95,7 +95,7 @@ static const struct {
      "%s: status 503|b|c|"},
     {"an error with words",
      "HTTP/1.1 400 Bad Request\r\n" CHUNKED
-     "a\r\n{\"code\":\"b\r\n22\r\nad_request\",\"message\":\"q: no name\"}\r\n"
+     "a\r\n{\"code\":\"b\r\n23\r\nad_request\",\"message\":\"q: no name\"}\r\n"
      "0\r\n\r\n" OK LENGTH(1) "b" OK LENGTH(1) "c",
      "q: no name|b|c|"},
 };
