@@ -129,7 +129,8 @@ static bool read_options(struct enquiry *e, const struct resp_command *command,
         if (has_arg(command, &i, "COUNT", &value)) {
             ok = read_count(filters, value, err);
         } else if (has_arg(command, &i, "AFTER", &value)) {
-            ok = arena_copy(&e->arena, value, &value) &&
+            ok = (arena_copy(&e->arena, value, &value) ||
+                  err_set(err, ERR_MEMORY, "no memory for a question")) &&
                  filters_set(filters, bytes_from_text("after"), value,
                              &e->arena, err);
         } else if (resp_is(command->args[i], "SUBDOMAINS")) {

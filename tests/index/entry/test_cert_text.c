@@ -124,6 +124,52 @@ static void writes_names_as_rfc_4514(void **state)
     }
 }
 
+static const struct {
+    const char *name;
+    const char *hex; // content of the Name
+    const char *text;
+    const char *organisation;
+} plain_names[] = {
+    {"the certificate's order", O_TEST_CA CN_TEST_CA_1,
+     "O=Test CA, CN=Test CA 1", "Test CA"},
+    {"empty", "", "", ""},
+    {"several attributes in an RDN",
+     "3114 3008 0603550406 130148 3008 0603550408 130152" O_TEST_CA,
+     "C=H + ST=R, O=Test CA", "Test CA"},
+    {"six short names, no more",
+     "310a 3008 0603550407 0c016c 310a 3008 060355040b 0c0175"
+     "310a 3008 0603550409 0c0173",
+     "L=l, OU=u, 2.5.4.9=s", ""},
+    {"a comma", "310e 300c 060355040a 0c05 612c206222", "O=\"a, b\\\"\"",
+     "a, b\""},
+    {"a backslash", "310b 3009 060355040a 0c02 615c", "O=\"a\\\\\"", "a\\"},
+    {"a blank at an end", "310b 3009 060355040a 0c02 6120", "O=\"a \"", "a "},
+    {"a number sign in front and inside",
+     "310b 3009 060355040a 0c02 2361 310b 3009 060355040a 0c02 6123",
+     "O=\"#a\", O=a#", "#a"},
+    {"no string", "310a 3008 0603550405 020107", "2.5.4.5=#020107", ""},
+};
+
+static void writes_names_plainly(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(plain_names); i++) {
+        struct buffer name = {0}, out = {0};
+
+        test_case = plain_names[i].name;
+        make_hex(&name, plain_names[i].hex);
+        make_wrap(&name, 0x30, 0);
+        cert_append_name_plain(&out, buffer_bytes(&name));
+        CHECK(bytes_equal_text(buffer_bytes(&out), plain_names[i].text));
+        buffer_reset(&out);
+        cert_append_organisation(&out, buffer_bytes(&name));
+        CHECK(
+            bytes_equal_text(buffer_bytes(&out), plain_names[i].organisation));
+        buffer_cleanup(&name);
+        buffer_cleanup(&out);
+    }
+}
+
 // -------------------------------------------------------------- the corpus
 
 static bool append_line(void *context, struct bytes text)
@@ -511,6 +557,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decodes_strings),
         cmocka_unit_test(writes_names_as_rfc_4514),
+        cmocka_unit_test(writes_names_plainly),
         cmocka_unit_test(shows_the_corpus_as_boringssl_does),
         cmocka_unit_test(verifies_signatures),
         cmocka_unit_test(verifies_what_boringssl_verifies),
