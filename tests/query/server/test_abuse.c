@@ -10,11 +10,11 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "query/server/connection_parts.h"
 #include "query/server/server.h"
 
 enum {
     MINUTE_MS = 60000,
-    DEADLINE_MS = 10000,
     TOTAL_MAX = 4 << 20, // of a client that does not read
 };
 
@@ -100,6 +100,10 @@ static void who_never_reads_is_not_read_and_then_closed(void **state)
     (void)state;
     assert_true(send_until_refused(fd, "INFO\r\nPING\r\nSTATS\r\n") <
                 TOTAL_MAX);
+    for (const struct connection *c = world.connections; c != NULL;
+         c = c->next) {
+        assert_true(c->out.size <= 2 * OUT_MAX && c->in.size <= 2 * OUT_MAX);
+    }
     say(other, "PING\r\n");
     assert_int_equal(take(other, answer, sizeof answer, &closed), 7);
     tick(DEADLINE_MS + 1);
@@ -356,6 +360,33 @@ static void who_asks_without_end_leaves_others_their_turn(void **state)
     finish_all();
 }
 
+// All that is there at once takes longer than a turn: what was answered in it
+// goes out, and the rest comes after others.
+static void a_turn_ends_before_the_work_does(void **state)
+{
+    enum { NUM = 1500 };
+    static char answers[8 * NUM];
+    struct buffer all = {0};
+    struct err err = {0};
+    int fd = connect_client();
+    size_t first = 0;
+    bool closed;
+
+    (void)state;
+    for (int i = 0; i < NUM; i++) {
+        buffer_append_text(&all, "COUNT none.example\r\n");
+    }
+    assert_int_equal(send(fd, all.data, all.len, MSG_NOSIGNAL), all.len);
+    while (first == 0) {
+        assert_true(ring_run(world.ring, false, &err));
+        first = take(fd, answers, sizeof answers, &closed);
+    }
+    assert_true(first < 4 * NUM);
+    buffer_cleanup(&all);
+    (void)close(fd);
+    finish_all();
+}
+
 static void a_thousand_are_served_and_let_go(void **state)
 {
     enum { MANY = 1000 };
@@ -477,6 +508,7 @@ int main(void)
         cmocka_unit_test(who_leaves_at_any_time_takes_nothing_along),
         cmocka_unit_test(a_descriptor_that_is_passed_is_closed),
         cmocka_unit_test(who_asks_without_end_leaves_others_their_turn),
+        cmocka_unit_test(a_turn_ends_before_the_work_does),
         cmocka_unit_test(a_thousand_are_served_and_let_go),
         cmocka_unit_test(without_descriptors_the_newest_is_turned_away),
     };

@@ -222,6 +222,7 @@ static const struct {
     {"/json?q=%25.many.example", MANY},
     {"/json?q=%25.many.example&limit=7", 7},
     {"/json?q=shore.example&limit=1", 1},
+    {"/json?q=shore.example&limit=9&after=0-1", 2},
     {"/v1/issuances?domain=shore.example", 1},
     {"/v1/issuances?domain=shore.example&include_subdomains=true", 1},
     {"/v1/issuances?domain=shore.example&include_subdomains=true"
