@@ -238,7 +238,7 @@ static void *worker_main(void *context)
     if (!w->failed) ring_close(w->world.ring);
     if (w->reserve >= 0) (void)close(w->reserve);
     // One thread that is lost ends all: the main thread waits for a signal.
-    if (w->failed) (void)kill(getpid(), SIGTERM);
+    if (w->failed) (void)kill(getpid(), SIGRTMIN);
     return NULL;
 }
 
@@ -279,7 +279,7 @@ static void wait_for_end(struct worker *workers, unsigned num,
                              .tv_nsec = (long)(ms % 1000) * 1000000};
     int number = 0;
 
-    while (number != SIGTERM && number != SIGINT) {
+    while (number != SIGTERM && number != SIGINT && number != SIGRTMIN) {
         number = sigtimedwait(signals, NULL, ms > 0 ? &pause : NULL);
         if (number == SIGHUP) reload();
         // A thread that hangs is not spoken for: systemd then restarts us.
@@ -287,6 +287,17 @@ static void wait_for_end(struct worker *workers, unsigned num,
             notify_say("WATCHDOG=1");
         }
     }
+}
+
+// A second signal waits for nobody: what is read only is always sound.
+static void end_at_once_next_time(void)
+{
+    sigset_t signals;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
@@ -311,6 +322,7 @@ static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
         notify_say("STOPPING=1\nSTATUS=finishing answers under way");
     }
     atomic_store(stop, true);
+    end_at_once_next_time();
     for (unsigned i = 0; i < started; i++) {
         // The thread may be between its look at `stop` and its sleep: the tick
         // wakes it at the latest.
@@ -407,6 +419,7 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGRTMIN); // from a thread of ours
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");

@@ -505,6 +505,32 @@ static void leaves_no_socket_when_killed(void **state)
     assert_true(socket_goes());
 }
 
+// An answer under way, to a client that neither asks to the end nor reads.
+static void a_second_signal_ends_it_at_once(void **state)
+{
+    static const char request[] = "POST /v1/certs HTTP/1.1\r\nHost: x\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n";
+    static const char lines[] = "11\r\na.example\r\nb.exam\r\n";
+    pid_t server = fork();
+    int fd;
+
+    (void)state;
+    if (server == 0) serve_in_child();
+    fd = connect_once();
+    assert_true(write(fd, request, sizeof request - 1) > 0);
+    // As many as the socket and the server take.
+    while (send(fd, lines, sizeof lines - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+        usleep(20);
+    }
+    assert_int_equal(kill(server, SIGTERM), 0);
+    usleep(700000);
+    assert_int_equal(waitpid(server, NULL, WNOHANG), 0);
+    assert_int_equal(kill(server, SIGTERM), 0);
+    assert_int_equal(result_of(server), 1000 + SIGTERM);
+    assert_true(socket_goes());
+    (void)close(fd);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -533,6 +559,7 @@ int main(void)
         cmocka_unit_test(reads_files_made_meanwhile),
         cmocka_unit_test(answers_also_what_is_new),
         cmocka_unit_test(leaves_no_socket_when_killed),
+        cmocka_unit_test(a_second_signal_ends_it_at_once),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
