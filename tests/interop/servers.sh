@@ -357,7 +357,7 @@ ask_certspotter() {
     echo . >"$dir/watchlist"
     start_process certspotter env CERTSPOTTER_CONFIG_DIR="$dir/spotter" certspotter -logs "$dir/log/list.json" \
         -state_dir "$dir/spotter/state" -watchlist "$dir/watchlist" -stdout -verbose -no_save
-    for _ in $(seq 400); do
+    for _ in $(seq $((500 + $1 / 10))); do # it takes 2 ms for each match
         grep -q "verified position is now $1\$" "$dir/certspotter.log" && break
         sleep 0.1
     done
