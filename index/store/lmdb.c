@@ -336,15 +336,44 @@ static bool check_length(struct lmdb *env, struct err *err)
                    env->path, have, need);
 }
 
+static pthread_mutex_t maps_mutex = PTHREAD_MUTEX_INITIALIZER;
+static int maps_fd = -1;
+static pid_t maps_pid; // whose mappings it tells
+
+// /proc/self/maps from its beginning, under maps_mutex.  It stays open, since a
+// confined process may open it no more and meets new files all the same.
+static FILE *open_maps(void)
+{
+    FILE *maps;
+    int fd;
+
+    if (maps_fd >= 0 && maps_pid != getpid()) {
+        (void)close(maps_fd);
+        maps_fd = -1;
+    }
+    if (maps_fd < 0) {
+        maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+        maps_pid = getpid();
+    }
+    if (maps_fd < 0 || lseek(maps_fd, 0, SEEK_SET) != 0) return NULL;
+    fd = fcntl(maps_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return NULL;
+    maps = fdopen(fd, "r");
+    if (maps == NULL) (void)close(fd);
+    return maps;
+}
+
 // The lowest mapping of the file; to know a fault in it from any other.
 static void find_map(struct lmdb *env)
 {
-    FILE *maps = fopen("/proc/self/maps", "re");
     char line[PATH_MAX + 128];
     MDB_envinfo info;
+    FILE *maps;
 
-    if (maps == NULL) return;
-    while (env->map == NULL && fgets(line, sizeof line, maps) != NULL) {
+    (void)pthread_mutex_lock(&maps_mutex);
+    maps = open_maps();
+    while (maps != NULL && env->map == NULL &&
+           fgets(line, sizeof line, maps) != NULL) {
         unsigned long start, end, inode;
 
         if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &start, &end, &inode) ==
@@ -354,7 +383,8 @@ static void find_map(struct lmdb *env)
             env->map = (const uint8_t *)start;
         }
     }
-    (void)fclose(maps);
+    if (maps != NULL) (void)fclose(maps);
+    (void)pthread_mutex_unlock(&maps_mutex);
     (void)mdb_env_info(env->env, &info);
     env->map_size = info.me_mapsize;
 }

@@ -286,8 +286,9 @@ static const long only_to_start[] = {
 
 static void allow_files(struct filter *f)
 {
-    static const uint32_t commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-                                        F_GETLK, F_SETLK, F_SETLKW};
+    static const uint32_t commands[] = {F_GETFD,  F_SETFD,        F_GETFL,
+                                        F_SETFL,  F_GETLK,        F_SETLK,
+                                        F_SETLKW, F_DUPFD_CLOEXEC};
     const uint32_t writes = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
 
     allow_if(f, SYS_openat, 2, writes, O_RDONLY);

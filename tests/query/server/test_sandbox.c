@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "index/store/lmdb.h"
 #include "query/server/sandbox.h"
 #include "query/server/server.h"
 
@@ -460,6 +461,95 @@ static void reads_files_made_meanwhile(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+// A file with a value that LMDB names and does not touch.
+static void write_segment(const char *path)
+{
+    static const uint8_t value[16384];
+    struct lmdb_txn *txn;
+    struct err err = {0};
+    struct lmdb *env;
+    lmdb_db db;
+
+    assert_true(lmdb_file_create(&env, path, &err));
+    assert_true(lmdb_begin(&txn, env, true, &err));
+    assert_true(lmdb_db_open(txn, "values", LMDB_ORDER_BYTES, &db, &err));
+    assert_true(lmdb_put(txn, db, bytes_from_text("key"),
+                         bytes_of(value, sizeof value), &err));
+    assert_true(lmdb_commit(txn, &err));
+    assert_true(lmdb_file_sync(env, &err));
+    lmdb_close(env);
+}
+
+static struct cut {
+    char path[160];
+    int ready, go;
+} cut;
+
+// In a thread, as the server's are.
+static void *touch_what_is_cut(void *context)
+{
+    struct lmdb_txn *txn;
+    struct lmdb *env;
+    struct err err = {0};
+    struct bytes value = {0};
+    volatile uint8_t sum = 0;
+    bool found = false;
+    lmdb_db db;
+    char byte = 0;
+
+    sandbox_seal();
+    if (!lmdb_file_open(&env, cut.path, &err) ||
+        !lmdb_begin(&txn, env, false, &err) ||
+        !lmdb_db_open(txn, "values", LMDB_ORDER_BYTES, &db, &err) ||
+        !lmdb_get(txn, db, bytes_from_text("key"), &value, &found, &err) ||
+        !found || write(cut.ready, &byte, 1) != 1 ||
+        read(cut.go, &byte, 1) != 1) {
+        _exit(101);
+    }
+    for (size_t i = 0; i < value.len; i++)
+        sum ^= value.data[i];
+    return context;
+}
+
+static _Noreturn void touch_in_child(void)
+{
+    struct index *index;
+    struct err err = {0};
+    pthread_t thread;
+
+    if (!index_open(&index, planted.folder, INDEX_READ, &err)) _exit(100);
+    (void)sandbox_enter(planted.folder);
+    if (pthread_create(&thread, NULL, touch_what_is_cut, NULL) != 0) _exit(99);
+    (void)pthread_join(thread, NULL);
+    _exit(102);
+}
+
+// What is opened after the server was confined is known as the index's too: a
+// fault in it is damage, with its own words and exit code.
+static void knows_damage_in_files_opened_later(void **state)
+{
+    int ready[2], go[2];
+    char byte = 0;
+    pid_t child;
+
+    (void)state;
+    assert_true(pipe(ready) == 0 && pipe(go) == 0);
+    cut = (struct cut){.ready = ready[1], .go = go[0]};
+    (void)snprintf(cut.path, sizeof cut.path, "%s/later.mdb", planted.folder);
+    write_segment(cut.path);
+    child = fork();
+    if (child == 0) touch_in_child();
+    (void)close(ready[1]);
+    assert_true(read(ready[0], &byte, 1) == 1);
+    assert_int_equal(truncate(cut.path, 4096), 0);
+    assert_true(write(go[1], &byte, 1) == 1);
+    assert_int_equal(result_of(child), LMDB_EXIT_DAMAGED);
+    (void)close(ready[0]);
+    (void)close(go[0]);
+    (void)close(go[1]);
+    assert_int_equal(unlink(cut.path), 0);
+}
+
 static bool socket_goes(void)
 {
     for (int i = 0; i < 200; i++) {
@@ -557,6 +647,7 @@ int main(void)
         cmocka_unit_test(refuses_everything_else),
         cmocka_unit_test(refuses_by_any_ring),
         cmocka_unit_test(reads_files_made_meanwhile),
+        cmocka_unit_test(knows_damage_in_files_opened_later),
         cmocka_unit_test(answers_also_what_is_new),
         cmocka_unit_test(leaves_no_socket_when_killed),
         cmocka_unit_test(a_second_signal_ends_it_at_once),
