@@ -83,6 +83,7 @@ unit_sources := $(call includers,$(unit_headers),tests/support/*.c)
 test_sources := $(sort $(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 fuzz_sources := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 bench_sources := $(sort $(wildcard bench/bench_*.c))
+bench_library := $(filter-out $(bench_sources),$(sort $(wildcard bench/*.c)))
 
 programs = $(BUILD)/sanct-ingest $(BUILD)/sanct-index $(BUILD)/sanct-query \
   $(BUILD)/sanctd $(BUILD)/sanct
@@ -117,6 +118,7 @@ $(BUILD)/pic/libingest.a: $(call rel,$(ingest_sources))
 $(BUILD)/pic/libquery.a: $(call rel,$(query_sources))
 # Without what needs cmocka.
 $(BUILD)/pic/libsupport.a: $(call rel,$(filter-out $(unit_sources),$(support_sources)))
+$(BUILD)/pic/libbench.a: $(call rel,$(bench_library))
 
 %.a:
 	@mkdir -p $(@D)
@@ -189,7 +191,8 @@ $(BUILD)/san/libindex.a: $(call san,$(index_sources))
 $(BUILD)/san/libingest.a: $(call san,$(ingest_sources))
 $(BUILD)/san/libquery.a: $(call san,$(query_sources))
 $(BUILD)/san/libsupport.a: $(call san,$(support_sources))
-san_libs = $(BUILD)/san/libsupport.a $(BUILD)/san/libquery.a \
+$(BUILD)/san/libbench.a: $(call san,$(bench_library))
+san_libs = $(BUILD)/san/libbench.a $(BUILD)/san/libsupport.a $(BUILD)/san/libquery.a \
   $(BUILD)/san/libingest.a $(BUILD)/san/libindex.a
 
 tests = $(patsubst %.c,$(BUILD)/%,$(test_sources))
@@ -260,7 +263,7 @@ fuzz: $(fuzzers)
 # ---------------------------------------------------------------- bench
 
 benches = $(patsubst %.c,$(BUILD)/%,$(bench_sources))
-$(BUILD)/bench/%: $(BUILD)/pic/bench/%.o $(BUILD)/pic/libsupport.a $(BUILD)/pic/libquery.a $(BUILD)/pic/libingest.a $(BUILD)/pic/libindex.a
+$(BUILD)/bench/%: $(BUILD)/pic/bench/%.o $(BUILD)/pic/libbench.a $(BUILD)/pic/libsupport.a $(BUILD)/pic/libquery.a $(BUILD)/pic/libingest.a $(BUILD)/pic/libindex.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
