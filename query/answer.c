@@ -28,6 +28,8 @@ enum {
     COUNT_PICKS_MAX = 200000, // in one pass of a count
     DONE_SLOTS_FIRST = 16,    // a power of two
     DONE_SLOTS_MAX = 4096,    // 16 times a power of four
+    KEPT_GROUPS_MAX = 16,     // of so many members each at most
+    KEPT_MEMBERS_MAX = 32,
 };
 
 // An issuance that a pass found.
@@ -56,6 +58,12 @@ struct answer {
     // have a few: it is made when there is one, and grows.
     struct sha256_hash *done;
     size_t done_slots, num_done;
+
+    // What a pass learnt of the first issuances that it picked.
+    struct shelf shelf;
+    struct group kept[KEPT_GROUPS_MAX];
+    size_t num_kept;
+    struct arena kept_arena;
 
     struct pick *picks;
     size_t num_picks, picks_room, picks_max, next_pick;
@@ -113,6 +121,39 @@ static void grow_done(struct answer *answer)
     if (answer->done != NULL) answer->done_slots = slots;
 }
 
+// ------------------------------------------------------------- kept
+
+static const struct group *find_kept(const struct answer *answer, uint64_t id)
+{
+    for (size_t i = 0; i < answer->num_kept; i++) {
+        if (answer->kept[i].id == id) return &answer->kept[i];
+    }
+    return NULL;
+}
+
+// Keeps a group for when it is shown.
+static bool keep_group(struct answer *answer, const struct group *group,
+                       struct err *err)
+{
+    struct group *kept = &answer->kept[answer->num_kept];
+    struct bytes members =
+        bytes_of(group->members, group->num_members * sizeof *group->members);
+    void *copy;
+
+    if (answer->counting || answer->num_kept == KEPT_GROUPS_MAX ||
+        group->num_members > KEPT_MEMBERS_MAX ||
+        find_kept(answer, group->id) != NULL) {
+        return true;
+    }
+    copy = arena_alloc(&answer->kept_arena, members.len);
+    if (copy == NULL) return no_memory(err);
+    memcpy(copy, members.data, members.len);
+    *kept = *group;
+    kept->members = copy;
+    answer->num_kept++;
+    return true;
+}
+
 static void set_done(struct answer *answer, const struct group *group)
 {
     const struct sha256_hash *hash = &group->members[0].facts.group;
@@ -131,22 +172,21 @@ static void set_done(struct answer *answer, const struct group *group)
 
 // Looks for a term of the entry that is asked for; `lowest` gets the lowest
 // key of those.
-static bool match_entry(struct answer *answer, struct snapshot *snapshot,
-                        uint64_t id, bool *matches, struct buffer *lowest,
-                        struct err *err)
+static bool match_entry(struct answer *answer, uint64_t id, bool *matches,
+                        struct buffer *lowest, struct err *err)
 {
     struct buffer key = {0};
-    struct entry entry;
+    const struct entry *entry;
     bool has_bytes, ok = true;
 
     *matches = false;
     arena_reset(&answer->arena);
-    if (!snapshot_entry(snapshot, id, &entry, &has_bytes, &answer->arena,
-                        err)) {
+    if (!shelf_entry(&answer->shelf, id, &entry, &has_bytes, &answer->arena,
+                     err)) {
         return false;
     }
-    for (size_t i = 0; i < entry.names.num_terms && ok; i++) {
-        const struct term *term = &entry.names.terms[i];
+    for (size_t i = 0; i < entry->names.num_terms && ok; i++) {
+        const struct term *term = &entry->names.terms[i];
         uint32_t via;
 
         buffer_reset(&key);
@@ -201,7 +241,7 @@ static bool match_member(struct answer *answer, struct snapshot *snapshot,
     if (answer->question->kind == QUESTION_HASH) {
         return match_postings(answer, snapshot, id, matches, err);
     }
-    ok = match_entry(answer, snapshot, id, matches, &lowest, err);
+    ok = match_entry(answer, id, matches, &lowest, err);
     buffer_cleanup(&lowest);
     return ok;
 }
@@ -244,8 +284,7 @@ static bool find_position(struct answer *answer, struct snapshot *snapshot,
 }
 
 // Tells whether no posting of the issuance comes before this one in key order.
-static bool is_first_key(struct answer *answer, struct snapshot *snapshot,
-                         const struct walk_item *item,
+static bool is_first_key(struct answer *answer, const struct walk_item *item,
                          const struct group *group, bool *first,
                          struct err *err)
 {
@@ -258,7 +297,7 @@ static bool is_first_key(struct answer *answer, struct snapshot *snapshot,
         bool matches;
         int order;
 
-        ok = match_entry(answer, snapshot, id, &matches, &lowest, err);
+        ok = match_entry(answer, id, &matches, &lowest, err);
         if (!ok || !matches) continue;
         order = bytes_compare(buffer_bytes(&lowest), item->key);
         if (order < 0 || (order == 0 && id < item->id)) *first = false;
@@ -342,6 +381,9 @@ static void begin_pass(struct answer *answer)
     answer->bound = UINT64_MAX;
     answer->overflow = false;
     forget_done(answer);
+    shelf_reset(&answer->shelf);
+    answer->num_kept = 0;
+    arena_reset(&answer->kept_arena);
     walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
                  answer->after);
     answer->phase = PHASE_WALK;
@@ -361,7 +403,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
     if (is_done(answer, &facts.group)) return true;
     arena_reset(&answer->scratch);
-    if (!group_find(&group, snapshot, item->id, &facts, answer->end_id,
+    if (!group_find(&group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||
         !find_position(answer, snapshot, item, &group, &pick.position, err)) {
         return false;
@@ -381,7 +423,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     pick.id = group.id;
     pick.not_before = facts.not_before;
     pick.hash = facts.group;
-    return add_pick(answer, &pick, err);
+    return keep_group(answer, &group, err) && add_pick(answer, &pick, err);
 }
 
 // By id the picks come in order: the walk can stop when there are enough.
@@ -435,13 +477,13 @@ static bool walk_found(struct answer *answer, struct snapshot *snapshot,
 
 // ------------------------------------------------------------- showing
 
-static bool show_group(struct answer *answer, struct snapshot *snapshot,
-                       const struct group *group, struct err *err)
+static bool show_group(struct answer *answer, const struct group *group,
+                       struct err *err)
 {
     arena_reset(&answer->arena);
     answer->given++;
-    return show_issuance(&answer->issuance, answer->question, group, snapshot,
-                         answer->end_id, &answer->arena, err);
+    return show_issuance(&answer->issuance, answer->question, group,
+                         &answer->shelf, answer->end_id, &answer->arena, err);
 }
 
 static void end_answer(struct answer *answer, bool cut)
@@ -459,6 +501,7 @@ static void end_answer(struct answer *answer, bool cut)
 static bool show_pick(struct answer *answer, struct snapshot *snapshot,
                       enum answer_step *step, struct err *err)
 {
+    const struct group *kept;
     const struct pick *pick;
     struct entry_facts facts;
     struct group group;
@@ -484,12 +527,15 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
     pick = &answer->picks[answer->next_pick++];
     answer->has_after = true;
     answer->after = pick->position;
-    arena_reset(&answer->scratch);
     *step = ANSWER_ISSUANCE;
+    kept = find_kept(answer, pick->id);
+    if (kept != NULL) return show_group(answer, kept, err);
+    arena_reset(&answer->scratch);
+    shelf_reset(&answer->shelf);
     return snapshot_facts(snapshot, pick->id, &facts, err) &&
-           group_find(&group, snapshot, pick->id, &facts, answer->end_id,
+           group_find(&group, &answer->shelf, pick->id, &facts, answer->end_id,
                       &answer->scratch, err) &&
-           show_group(answer, snapshot, &group, err);
+           show_group(answer, &group, err);
 }
 
 // Looks at one posting of a walk by key.
@@ -501,14 +547,15 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
     bool matches, first, passes;
 
     *shown = false;
+    shelf_reset(&answer->shelf);
     if (!match_item(answer, snapshot, item, &matches, err)) return false;
     if (!matches) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
     if (is_done(answer, &facts.group)) return true;
     arena_reset(&answer->scratch);
-    if (!group_find(group, snapshot, item->id, &facts, answer->end_id,
+    if (!group_find(group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||
-        !is_first_key(answer, snapshot, item, group, &first, err)) {
+        !is_first_key(answer, item, group, &first, err)) {
         return false;
     }
     set_done(answer, group);
@@ -548,7 +595,7 @@ static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
         if (!buffer_ok(&answer->key)) return no_memory(err);
         answer->after = item.id;
         *step = ANSWER_ISSUANCE;
-        return show_group(answer, snapshot, &group, err);
+        return show_group(answer, &group, err);
     }
     return true;
 }
@@ -658,6 +705,8 @@ void answer_close(struct answer *answer)
     walk_cleanup(&answer->walk);
     sieve_cleanup(&answer->sieve);
     free(answer->done);
+    shelf_cleanup(&answer->shelf);
+    arena_cleanup(&answer->kept_arena);
     free(answer->picks);
     buffer_cleanup(&answer->cursor);
     buffer_cleanup(&answer->key);
@@ -675,6 +724,7 @@ bool answer_next(struct answer *answer, struct snapshot *snapshot,
 
     *step = ANSWER_WORKING;
     *issuance = &answer->issuance;
+    answer->shelf.snapshot = snapshot;
     switch (answer->phase) {
     case PHASE_WALK:
         ok = answer->keyed ? walk_keyed(answer, snapshot, step, err)

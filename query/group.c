@@ -150,17 +150,16 @@ struct member_key {
     struct sha256_hash key;
 };
 
-static bool read_key(struct snapshot *snapshot, uint64_t id,
-                     struct member_key *out, struct arena *scratch,
-                     struct err *err)
+static bool read_key(struct shelf *shelf, uint64_t id, struct member_key *out,
+                     struct arena *scratch, struct err *err)
 {
-    struct entry entry;
+    const struct entry *entry;
     enum issuer_proof proof;
     bool has_bytes, has_key;
 
     arena_reset(scratch);
-    if (!snapshot_entry(snapshot, id, &entry, &has_bytes, scratch, err) ||
-        !group_prove_issuer(snapshot, &entry, has_bytes, &proof, &has_key,
+    if (!shelf_entry(shelf, id, &entry, &has_bytes, scratch, err) ||
+        !group_prove_issuer(shelf->snapshot, entry, has_bytes, &proof, &has_key,
                             &out->key, err)) {
         return false;
     }
@@ -180,7 +179,7 @@ static bool is_precert(const struct group_member *member)
 }
 
 // Reads the keys of the precertificates; `*alike` when there is but one.
-static bool read_precert_keys(struct group *group, struct snapshot *snapshot,
+static bool read_precert_keys(struct group *group, struct shelf *shelf,
                               struct member_key *keys, bool *alike,
                               struct arena *scratch, struct err *err)
 {
@@ -189,7 +188,7 @@ static bool read_precert_keys(struct group *group, struct snapshot *snapshot,
     *alike = true;
     for (size_t i = 0; i < group->num_members; i++) {
         if (!is_precert(&group->members[i])) continue;
-        if (!read_key(snapshot, group->members[i].id, &keys[i], scratch, err)) {
+        if (!read_key(shelf, group->members[i].id, &keys[i], scratch, err)) {
             return false;
         }
         if (first == NULL) first = &keys[i];
@@ -200,7 +199,7 @@ static bool read_precert_keys(struct group *group, struct snapshot *snapshot,
 
 // A final certificate whose proven key is none of the precertificates' is with
 // those that prove none.
-static bool read_final_keys(struct group *group, struct snapshot *snapshot,
+static bool read_final_keys(struct group *group, struct shelf *shelf,
                             struct member_key *keys, struct arena *scratch,
                             struct err *err)
 {
@@ -208,7 +207,7 @@ static bool read_final_keys(struct group *group, struct snapshot *snapshot,
         bool known = false;
 
         if (is_precert(&group->members[i])) continue;
-        if (!read_key(snapshot, group->members[i].id, &keys[i], scratch, err)) {
+        if (!read_key(shelf, group->members[i].id, &keys[i], scratch, err)) {
             return false;
         }
         for (size_t k = 0; k < group->num_members; k++) {
@@ -223,7 +222,7 @@ static bool read_final_keys(struct group *group, struct snapshot *snapshot,
 }
 
 // Leaves in the group what has the same key as entry `id`.
-static bool split(struct group *group, struct snapshot *snapshot, uint64_t id,
+static bool split(struct group *group, struct shelf *shelf, uint64_t id,
                   struct member_key *keys, struct arena *scratch,
                   struct err *err)
 {
@@ -231,11 +230,11 @@ static bool split(struct group *group, struct snapshot *snapshot, uint64_t id,
     struct member_key own;
     bool alike;
 
-    if (!read_precert_keys(group, snapshot, keys, &alike, scratch, err)) {
+    if (!read_precert_keys(group, shelf, keys, &alike, scratch, err)) {
         return false;
     }
     if (alike) return true;
-    if (!read_final_keys(group, snapshot, keys, scratch, err)) return false;
+    if (!read_final_keys(group, shelf, keys, scratch, err)) return false;
     while (group->members[self].id != id) {
         self++;
     }
@@ -250,7 +249,7 @@ static bool split(struct group *group, struct snapshot *snapshot, uint64_t id,
     return true;
 }
 
-bool group_find(struct group *out, struct snapshot *snapshot, uint64_t id,
+bool group_find(struct group *out, struct shelf *shelf, uint64_t id,
                 const struct entry_facts *facts, uint64_t end_id,
                 struct arena *arena, struct err *err)
 {
@@ -258,7 +257,8 @@ bool group_find(struct group *out, struct snapshot *snapshot, uint64_t id,
     bool ok = true;
 
     *out = (struct group){0};
-    if (!find_all(out, snapshot, id, facts, end_id, arena, err)) return false;
+    if (!find_all(out, shelf->snapshot, id, facts, end_id, arena, err))
+        return false;
     for (size_t i = 0; i < out->num_members; i++) {
         if (is_precert(&out->members[i])) num_precerts++;
     }
@@ -268,7 +268,7 @@ bool group_find(struct group *out, struct snapshot *snapshot, uint64_t id,
         struct arena scratch = {0};
 
         if (keys == NULL) return no_memory(err);
-        ok = split(out, snapshot, id, keys, &scratch, err);
+        ok = split(out, shelf, id, keys, &scratch, err);
         arena_cleanup(&scratch);
     }
     out->id = out->members[0].id;

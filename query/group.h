@@ -10,7 +10,7 @@
 
 #pragma once
 
-#include "index/index.h"
+#include "query/shelf.h"
 
 struct group_member {
     uint64_t id;
@@ -26,9 +26,9 @@ struct group {
 
 // group_find gives the issuance that entry `id` belongs to, with the members
 // below `end_id`.  `facts` are the entry's.
-MUST_USE bool group_find(struct group *out, struct snapshot *snapshot,
-                         uint64_t id, const struct entry_facts *facts,
-                         uint64_t end_id, struct arena *arena, struct err *err);
+MUST_USE bool group_find(struct group *out, struct shelf *shelf, uint64_t id,
+                         const struct entry_facts *facts, uint64_t end_id,
+                         struct arena *arena, struct err *err);
 
 // How an entry's issuer key is known.
 enum issuer_proof {

@@ -15,7 +15,8 @@ struct show {
     struct issuance *out;
     const struct question *question;
     const struct group *group;
-    struct snapshot *snapshot;
+    struct shelf *shelf;
+    struct snapshot *snapshot; // the shelf's
     uint64_t end_id;
     struct arena *arena;
     struct arena scratch;
@@ -55,37 +56,44 @@ static void note_entry(struct show *show, const struct entry *entry)
     out->issuers[out->num_issuers++] = entry->bytes.chain[0];
 }
 
-static bool read_entry(struct show *show, size_t position, struct arena *arena,
-                       struct entry *entry)
+// Of what is not at hand, and of which many may be, only that is kept which has
+// no twin.
+static bool find_among_many(struct show *show, size_t position, bool *found)
 {
     struct sighting *sighting = &show->out->sightings[position];
+    const struct sighting *twin;
+    struct entry probe;
 
-    return snapshot_entry(show->snapshot, sighting->id, entry,
-                          &sighting->has_bytes, arena, show->err);
+    *found = false;
+    arena_reset(&show->scratch);
+    if (!snapshot_entry(show->snapshot, sighting->id, &probe,
+                        &sighting->has_bytes, &show->scratch, show->err)) {
+        return false;
+    }
+    twin = find_twin(show, position, &probe);
+    if (twin == NULL || twin->has_bytes < sighting->has_bytes) return true;
+    *found = true;
+    note_entry(show, &probe);
+    sighting->entry = twin->entry;
+    sighting->has_bytes = twin->has_bytes;
+    return true;
 }
 
 static bool read_sighting(struct show *show, size_t position)
 {
     struct sighting *sighting = &show->out->sightings[position];
-    const struct sighting *twin;
-    struct entry *entry, probe;
 
-    if (position >= READ_AT_ONCE_MAX) {
-        arena_reset(&show->scratch);
-        if (!read_entry(show, position, &show->scratch, &probe)) return false;
-        twin = find_twin(show, position, &probe);
-        if (twin != NULL && twin->has_bytes >= sighting->has_bytes) {
-            note_entry(show, &probe);
-            sighting->entry = twin->entry;
-            sighting->has_bytes = twin->has_bytes;
-            return true;
-        }
+    if (position >= READ_AT_ONCE_MAX && !shelf_has(show->shelf, sighting->id)) {
+        bool found;
+
+        if (!find_among_many(show, position, &found)) return false;
+        if (found) return true;
     }
-    entry = arena_zalloc(show->arena, 1, sizeof *entry);
-    if (entry == NULL) return no_memory(show);
-    if (!read_entry(show, position, show->arena, entry)) return false;
-    note_entry(show, entry);
-    sighting->entry = entry;
+    if (!shelf_entry(show->shelf, sighting->id, &sighting->entry,
+                     &sighting->has_bytes, show->arena, show->err)) {
+        return false;
+    }
+    note_entry(show, sighting->entry);
     return true;
 }
 
@@ -447,14 +455,15 @@ static bool find_matches(struct show *show)
 }
 
 bool show_issuance(struct issuance *out, const struct question *question,
-                   const struct group *group, struct snapshot *snapshot,
+                   const struct group *group, struct shelf *shelf,
                    uint64_t end_id, struct arena *arena, struct err *err)
 {
     const struct entry_facts *facts = &group->members[0].facts;
     struct show show = {.out = out,
                         .question = question,
                         .group = group,
-                        .snapshot = snapshot,
+                        .shelf = shelf,
+                        .snapshot = shelf->snapshot,
                         .end_id = end_id,
                         .arena = arena,
                         .err = err};

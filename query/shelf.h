@@ -1,0 +1,43 @@
+// shelf.h - entries that were read a moment ago.
+//
+// To show an issuance its entries are asked for several times: for their
+// issuer's key, their names, their certificate.  A shelf reads those of a short
+// answer once.
+//
+// Lifetime  valid as {0}; shelf_cleanup() frees it.  What it gave is good until
+//           shelf_reset(), also under another snapshot.
+// Limit     SHELF_ENTRIES_MAX entries and, but for the last of them,
+//           SHELF_BYTES_MAX; what finds no place lies in the caller's arena.
+
+#pragma once
+
+#include "index/index.h"
+
+enum { SHELF_ENTRIES_MAX = 16, SHELF_BYTES_MAX = 256 * 1024 };
+
+struct shelf_place {
+    uint64_t id;
+    const struct entry *entry;
+    bool has_bytes;
+};
+
+struct shelf {
+    struct snapshot *snapshot; // to read from; the caller sets it
+    struct arena arena;
+    struct shelf_place places[SHELF_ENTRIES_MAX];
+    size_t num;
+};
+
+// shelf_entry is snapshot_entry of what may have been read before.
+MUST_USE bool shelf_entry(struct shelf *shelf, uint64_t id,
+                          const struct entry **entry, bool *has_bytes,
+                          struct arena *arena, struct err *err);
+
+// shelf_has tells whether an entry has a place.
+bool shelf_has(const struct shelf *shelf, uint64_t id);
+
+// shelf_reset empties it.
+void shelf_reset(struct shelf *shelf);
+
+// shelf_cleanup frees it.
+void shelf_cleanup(struct shelf *shelf);
