@@ -8,7 +8,7 @@
 
 enum { SIZE_FIRST = 256 };
 
-bool buffer_reserve(struct buffer *buffer, size_t len)
+bool buffer_grow(struct buffer *buffer, size_t len)
 {
     size_t limit = buffer->max == 0 ? SIZE_MAX / 2 : buffer->max;
     size_t size = buffer->size == 0 ? SIZE_FIRST : buffer->size;
@@ -32,25 +32,6 @@ bool buffer_reserve(struct buffer *buffer, size_t len)
     buffer->data = data;
     buffer->size = size;
     return true;
-}
-
-void buffer_append(struct buffer *buffer, struct bytes bytes)
-{
-    if (bytes.len == 0 || !buffer_reserve(buffer, bytes.len)) return;
-    memcpy(buffer->data + buffer->len, bytes.data, bytes.len);
-    buffer->len += bytes.len;
-}
-
-void buffer_append_text(struct buffer *buffer, const char *text)
-{
-    buffer_append(buffer, bytes_from_text(text));
-}
-
-void buffer_append_byte(struct buffer *buffer, uint8_t byte)
-{
-    if (buffer->len == buffer->size && !buffer_reserve(buffer, 1)) return;
-    if (buffer->failed) return;
-    buffer->data[buffer->len++] = byte;
 }
 
 void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width)

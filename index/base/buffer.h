@@ -18,17 +18,35 @@ struct buffer {
     bool failed; // an append did not fit or found no memory
 };
 
+// buffer_grow is buffer_reserve where there is no room yet.
+bool buffer_grow(struct buffer *buffer, size_t len);
+
 // buffer_reserve makes room for `len` more bytes; false when it has failed.
-bool buffer_reserve(struct buffer *buffer, size_t len);
+static inline bool buffer_reserve(struct buffer *buffer, size_t len)
+{
+    return (!buffer->failed && len <= buffer->size - buffer->len) ||
+           buffer_grow(buffer, len);
+}
 
 // buffer_append copies `bytes` to the end.
-void buffer_append(struct buffer *buffer, struct bytes bytes);
+static inline void buffer_append(struct buffer *buffer, struct bytes bytes)
+{
+    if (bytes.len == 0 || !buffer_reserve(buffer, bytes.len)) return;
+    memcpy(buffer->data + buffer->len, bytes.data, bytes.len);
+    buffer->len += bytes.len;
+}
 
 // buffer_append_text copies a C string without its NUL to the end.
-void buffer_append_text(struct buffer *buffer, const char *text);
+static inline void buffer_append_text(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, bytes_from_text(text));
+}
 
 // buffer_append_byte appends one byte.
-void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+static inline void buffer_append_byte(struct buffer *buffer, uint8_t byte)
+{
+    if (buffer_reserve(buffer, 1)) buffer->data[buffer->len++] = byte;
+}
 
 // buffer_append_uint appends `value` big-endian in `width` bytes.
 void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width);

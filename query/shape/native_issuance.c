@@ -116,6 +116,11 @@ static void append_name_value(struct buffer *out, const struct cert_name *name)
 {
     struct buffer text = {0};
 
+    if (name->tag == 0 && name->kind != CERT_NAME_IP &&
+        name->kind != CERT_NAME_OTHER) {
+        json_append_string(out, name->raw);
+        return;
+    }
     if (name->kind == CERT_NAME_IP) {
         if (name->raw.len == 4 || name->raw.len == 16) {
             names_append_ip(&text, name->raw);
@@ -125,10 +130,8 @@ static void append_name_value(struct buffer *out, const struct cert_name *name)
         }
     } else if (name->kind == CERT_NAME_OTHER) {
         text_append_hex(&text, name->raw);
-    } else if (name->tag != 0) {
-        cert_text_utf8(&text, name->tag, name->raw);
     } else {
-        buffer_append(&text, name->raw);
+        cert_text_utf8(&text, name->tag, name->raw);
     }
     if (!buffer_ok(&text)) out->failed = true;
     json_append_string(out, buffer_bytes(&text));
