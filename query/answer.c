@@ -131,6 +131,19 @@ static const struct group *find_kept(const struct answer *answer, uint64_t id)
     return NULL;
 }
 
+// Tells whether the entry is of an issuance that was picked.
+static bool is_kept(const struct answer *answer, uint64_t id)
+{
+    for (size_t i = 0; i < answer->num_kept; i++) {
+        const struct group *group = &answer->kept[i];
+
+        for (size_t k = 0; k < group->num_members; k++) {
+            if (group->members[k].id == id) return true;
+        }
+    }
+    return false;
+}
+
 // Keeps a group for when it is shown.
 static bool keep_group(struct answer *answer, const struct group *group,
                        struct err *err)
@@ -399,7 +412,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
 
     if (answer->has_after && item->id <= answer->after) return true;
     if (!match_item(answer, snapshot, item, &matches, err)) return false;
-    if (!matches) return true;
+    if (!matches || is_kept(answer, item->id)) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
     if (is_done(answer, &facts.group)) return true;
     arena_reset(&answer->scratch);

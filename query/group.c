@@ -46,7 +46,11 @@ static bool find_members(struct group *group, struct cursor *cursor,
 
         if (!cursor_next(cursor, &posting, &found, err)) return false;
         if (!found || posting.id >= end_id) break;
-        if (!snapshot_facts(snapshot, posting.id, &other, err)) return false;
+        if (posting.id == id) {
+            other = *facts;
+        } else if (!snapshot_facts(snapshot, posting.id, &other, err)) {
+            return false;
+        }
         if (!sha256_equal(&other.group, &facts->group) ||
             other.has_tbs != facts->has_tbs) {
             continue;
