@@ -1,0 +1,97 @@
+// test_shelf.c - entries are the same from the shelf and from the index.
+
+#include "query/shelf.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+#include "tests/support/made_log.h"
+
+enum { LOG_SIZE = 2 * SHELF_ENTRIES_MAX };
+
+static char folder[] = "/tmp/test_shelf.XXXXXX";
+
+static int remove_one(const char *path, const struct stat *stat, int type,
+                      struct FTW *ftw)
+{
+    (void)stat;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static struct index *fill(struct made_log *log)
+{
+    struct index *index;
+    struct err err = {0};
+
+    made_log_new(log, "shelf", LOG_SIZE);
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK(index_open(&index, folder, INDEX_WRITE, &err));
+    CHECK(index_add_log(index, &log->log, signer_key(log->signer), &err));
+    CHECK(made_log_append(log, index, 0, LOG_SIZE, LOG_SIZE, &err));
+    return index;
+}
+
+static void check_entry(struct shelf *shelf, uint64_t id, bool is_shelved)
+{
+    const struct entry *first, *again;
+    struct arena arena = {0};
+    struct err err = {0};
+    struct entry held;
+    bool has_bytes, shelf_has_bytes;
+
+    CHECK(snapshot_entry(shelf->snapshot, id, &held, &has_bytes, &arena, &err));
+    CHECK(shelf_entry(shelf, id, &first, &shelf_has_bytes, &arena, &err));
+    CHECK(shelf_has_bytes == has_bytes);
+    CHECK(bytes_equal(first->bytes.leaf, held.bytes.leaf));
+    CHECK(sha256_equal(&first->leaf_hash, &held.leaf_hash));
+    CHECK(shelf_has(shelf, id) == is_shelved);
+    CHECK(shelf_entry(shelf, id, &again, &shelf_has_bytes, &arena, &err));
+    CHECK(shelf_has_bytes == has_bytes);
+    CHECK((again == first) == is_shelved);
+    CHECK(sha256_equal(&again->leaf_hash, &held.leaf_hash));
+    arena_cleanup(&arena);
+}
+
+static void keeps_what_has_a_place(void **state)
+{
+    struct made_log log = {0};
+    struct index *index = fill(&log);
+    struct shelf shelf = {0};
+    const struct entry *entry;
+    struct arena arena = {0};
+    struct err err = {0};
+    bool has_bytes;
+
+    (void)state;
+    CHECK(snapshot_open(&shelf.snapshot, index, &err));
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t id = 1; id <= LOG_SIZE; id++) {
+            check_entry(&shelf, id, id <= SHELF_ENTRIES_MAX);
+        }
+        CHECK(shelf.num == SHELF_ENTRIES_MAX);
+        shelf_reset(&shelf);
+        CHECK(!shelf_has(&shelf, 1));
+        // What cannot be read takes no place.
+        CHECK(!shelf_entry(&shelf, LOG_SIZE + 1, &entry, &has_bytes, &arena,
+                           &err));
+        CHECK(shelf.num == 0);
+    }
+    snapshot_close(shelf.snapshot);
+    shelf_cleanup(&shelf);
+    arena_cleanup(&arena);
+    index_close(index);
+    made_log_free(&log);
+    CHECK(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_what_has_a_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
