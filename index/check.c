@@ -11,6 +11,8 @@
 #include "index/entry/head.h"
 #include "index/store/row.h"
 
+enum { ARENA_KEEP_MAX = 4 * 1024 * 1024 };
+
 void check_say(struct check *check, const char *format, ...)
 {
     char sentence[ERR_TEXT_MAX + 128];
@@ -269,15 +271,68 @@ static const struct check_chunk *chunk_of(const struct check *check,
 
 struct entry_walk {
     uint64_t next_id;
+    size_t segment;  // the next one
     size_t position; // among the chunks
     uint64_t num_unparsed;
     uint64_t *unparsed; // of each log, by position
 };
 
+// Looks at an entry's facts: `id` is the next one, of its chunk, counted.
+static void check_facts(struct check *check, struct entry_walk *walk,
+                        uint64_t id, const struct entry_facts *facts)
+{
+    const struct check_chunk *chunk = chunk_of(check, &walk->position, id);
+
+    if ((facts->flags & FLAG_UNPARSED) != 0) {
+        walk->num_unparsed++;
+        for (size_t i = 0; i < check->snapshot->num_logs; i++) {
+            if (check->snapshot->logs[i].number == facts->log) {
+                walk->unparsed[i]++;
+            }
+        }
+    }
+    if (chunk == NULL || chunk->log != facts->log ||
+        facts->index < chunk->first ||
+        chunk->first + (id - chunk->id) != facts->index) {
+        check_say(check, "entry %" PRIu64 ": is not that of its chunk", id);
+    }
+}
+
+// Walks through segments as long as one begins with the next id.
+static bool check_segments(struct check *check, struct entry_walk *walk,
+                           struct err *err)
+{
+    struct snapshot *snapshot = check->snapshot;
+
+    while (walk->segment < snapshot->num_segments &&
+           snapshot->segments[walk->segment].file->info.first_id ==
+               walk->next_id) {
+        uint64_t end = snapshot->segments[walk->segment++].file->info.end_id;
+
+        for (; walk->next_id < end; walk->next_id++) {
+            struct arena *arena = &check->arena;
+            struct record record;
+            struct bytes plain;
+
+            if (snapshot_record(snapshot, walk->next_id, &record, &plain, arena,
+                                err)) {
+                check_facts(check, walk, walk->next_id, &record.facts);
+            } else if (!check_go_on(check, err)) {
+                return false;
+            }
+            if (arena->total > ARENA_KEEP_MAX) {
+                arena_cleanup(arena);
+            } else {
+                arena_reset(arena);
+            }
+        }
+    }
+    return true;
+}
+
 static void check_record(struct check *check, struct entry_walk *walk,
                          struct bytes key, struct bytes value)
 {
-    const struct check_chunk *chunk;
     struct bytes rest = key;
     struct record record;
     struct err err = {0};
@@ -298,20 +353,7 @@ static void check_record(struct check *check, struct entry_walk *walk,
         check_say(check, "entry %" PRIu64 ": %s", id, err.text);
         return;
     }
-    if ((record.facts.flags & FLAG_UNPARSED) != 0) {
-        walk->num_unparsed++;
-        for (size_t i = 0; i < check->snapshot->num_logs; i++) {
-            if (check->snapshot->logs[i].number == record.facts.log) {
-                walk->unparsed[i]++;
-            }
-        }
-    }
-    chunk = chunk_of(check, &walk->position, id);
-    if (chunk == NULL || chunk->log != record.facts.log ||
-        record.facts.index < chunk->first ||
-        chunk->first + (id - chunk->id) != record.facts.index) {
-        check_say(check, "entry %" PRIu64 ": is not that of its chunk", id);
-    }
+    check_facts(check, walk, id, &record.facts);
 }
 
 static void compare_entry_counts(struct check *check,
@@ -352,6 +394,7 @@ static bool check_entry_table(struct check *check, struct lmdb_cursor *cursor,
         if (!lmdb_cursor_move(cursor, move, &key, &value, &found, err)) {
             return check_go_on(check, err);
         }
+        if (!check_segments(check, walk, err)) return false;
         if (!found) break;
         check_record(check, walk, key, value);
     }
@@ -371,6 +414,7 @@ static bool check_entries(struct check *check, struct err *err)
     }
     walk.unparsed =
         calloc(check->snapshot->num_logs + 1, sizeof *walk.unparsed);
+    arena_reset(&check->arena);
     if (walk.unparsed == NULL) return err_set(err, ERR_MEMORY, "no memory");
     ok = lmdb_cursor_open(&cursor, check->snapshot->txn,
                           check->snapshot->index->tail.entries, err);
@@ -582,7 +626,7 @@ bool check_verify(struct snapshot *snapshot,
         ok = check_log(&check, &snapshot->logs[i], err);
     }
     ok = ok && check_small_tables(&check, err) && check_entries(&check, err) &&
-         check_keys(&check, err) &&
+         check_keys(&check, err) && check_runs(&check, err) &&
          (!options->deep || check_keys_deep(&check, err));
     arena_cleanup(&check.arena);
     free(check.chunks);

@@ -3,11 +3,13 @@
 // Keys of one window of entries are derived, sorted and looked up in order.
 // When every one is there and the table holds as many postings as all entries
 // give, it holds no other; only when the numbers differ is each posting traced
-// back to its entry, to name the ones that are too many.
+// back to its entry, to name the ones that are too many.  What runs hold is
+// compared as a sum.
 
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "index/base/checksum.h"
 #include "index/base/text.h"
 #include "index/check_parts.h"
 #include "index/store/keys.h"
@@ -105,20 +107,62 @@ static void say_row(struct check *check, struct bytes row, const char *what)
     check_say(check, "entry %" PRIu64 ": %s: %s", id, shown, what);
 }
 
-// Looks up every row of the window and empties it.
+// Postings of entries in segments are in runs, those of others in the tail.
+static bool is_in_run(const struct window *w, struct bytes row)
+{
+    const struct snapshot *snapshot = w->check->snapshot;
+    struct bytes view = bytes_of(row.data + row.len - LMDB_ID_LEN, LMDB_ID_LEN);
+    uint64_t id = 0;
+
+    (void)bytes_read_uint(&view, &id, LMDB_ID_LEN);
+    for (size_t i = 0; i < snapshot->num_segments; i++) {
+        const struct catalogue_file *info = &snapshot->segments[i].file->info;
+
+        if (info->first_id <= id && id < info->end_id) return true;
+    }
+    return false;
+}
+
+void check_add_posting(const struct check *check, struct check_sum *sum,
+                       struct bytes row, uint32_t via, bool of_run)
+{
+    struct bytes key = bytes_of(row.data, row.len - LMDB_ID_LEN);
+    uint8_t shortened[1 + RUN_KEY_HASH_LEN];
+    uint8_t bytes[BLOCK_KEY_MAX + LMDB_ID_LEN];
+    uint8_t secret[10];
+    bool exact;
+
+    if (!of_run) key = run_key(key, shortened, &exact);
+    if (key.len > BLOCK_KEY_MAX) key.len = BLOCK_KEY_MAX;
+    memcpy(bytes, key.data, key.len);
+    memcpy(bytes + key.len, row.data + row.len - LMDB_ID_LEN, LMDB_ID_LEN);
+    bytes_put_uint(secret, check->snapshot->index->group_seed, 8);
+    bytes_put_uint(secret + 8, via & UINT16_MAX, 2);
+    sum->num++;
+    sum->sum += checksum(bytes_of(secret, sizeof secret),
+                         bytes_of(bytes, key.len + LMDB_ID_LEN));
+}
+
+// Looks up every row of the window and empties it; of what belongs in runs a
+// sum is made.
 static bool flush_window(struct window *w, struct err *err)
 {
     struct check *check = w->check;
     lmdb_db keys = check->snapshot->index->tail.keys;
 
     sort_rows(w);
-    check->derived += w->num_rows;
     for (size_t i = 0; i < w->num_rows; i++) {
         struct bytes row = row_bytes(w, &w->rows[i]), value;
         struct posting posting;
         uint64_t sum;
         bool found;
 
+        if (is_in_run(w, row)) {
+            check_add_posting(check, &check->derived_runs, row, w->rows[i].via,
+                              false);
+            continue;
+        }
+        check->derived++;
         if (!lmdb_get(check->snapshot->txn, keys, row, &value, &found, err)) {
             return false;
         }
@@ -167,7 +211,8 @@ static bool add_entry(struct window *w, const struct entry *entry,
     return add_issuer_row(w, entry, err);
 }
 
-static bool facts_agree(const struct record *record, const struct entry *entry)
+static bool facts_agree(const struct snapshot *snapshot,
+                        const struct record *record, const struct entry *entry)
 {
     struct record again;
 
@@ -178,7 +223,8 @@ static bool facts_agree(const struct record *record, const struct entry *entry)
            again.facts.not_after == record->facts.not_after &&
            again.facts.flags == record->facts.flags &&
            again.facts.has_tbs == record->facts.has_tbs &&
-           sha256_equal(&again.facts.group, &record->facts.group);
+           segment_group(snapshot->index->group_seed, &again.facts.group) ==
+               record->facts.group_mark;
 }
 
 // Makes one entry again; the frontier goes on with its leaf hash.
@@ -187,15 +233,17 @@ static bool check_entry(struct window *w, struct merkle_frontier *frontier,
 {
     struct snapshot *snapshot = w->check->snapshot;
     struct record record;
+    struct bytes plain;
     struct entry entry;
 
-    if (!tail_read(&snapshot->index->tail, snapshot->txn, w->id, &record,
-                   err) ||
-        !snapshot_decode(snapshot, &record, &entry, arena, err)) {
+    if (!snapshot_record(snapshot, w->id, &record, &plain, arena, err)) {
         return false;
     }
+    if (!snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
+        return err_wrap(err, "entry %" PRIu64, w->id);
+    }
     merkle_append(frontier, &entry.leaf_hash);
-    if (!facts_agree(&record, &entry)) {
+    if (!facts_agree(snapshot, &record, &entry)) {
         check_say(w->check,
                   "entry %" PRIu64
                   ": what was noted differs from what it holds",
@@ -265,15 +313,15 @@ static bool trace_row(struct window *w, struct bytes row, struct arena *arena,
     struct snapshot *snapshot = w->check->snapshot;
     struct bytes id = bytes_of(row.data + row.len - LMDB_ID_LEN, LMDB_ID_LEN);
     struct record record;
+    struct bytes plain;
     struct entry entry;
 
     w->num_rows = 0;
     buffer_reset(&w->bytes);
     if (!bytes_read_uint(&id, &w->id, LMDB_ID_LEN)) return true;
     // What cannot be read was reported with its chunk.
-    if (!tail_read(&snapshot->index->tail, snapshot->txn, w->id, &record,
-                   err) ||
-        !snapshot_decode(snapshot, &record, &entry, arena, err)) {
+    if (!snapshot_record(snapshot, w->id, &record, &plain, arena, err) ||
+        !snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
         return err->code != ERR_MEMORY;
     }
     if (!add_entry(w, &entry, err)) return err->code != ERR_MEMORY;
@@ -300,6 +348,21 @@ static bool trace_all(struct window *w, struct lmdb_cursor *cursor,
     return ok;
 }
 
+// What runs hold is what the entries give when both sums are equal: they are
+// made under a secret.
+static void compare_sums(struct check *check)
+{
+    const struct check_sum *derived = &check->derived_runs;
+    const struct check_sum *held = &check->held_runs;
+
+    if (derived->num == held->num && derived->sum == held->sum) return;
+    check_say(check,
+              "index damaged: %" PRIu64 " postings in runs where the entries "
+              "give %" PRIu64 "%s",
+              held->num, derived->num,
+              held->num == derived->num ? " others" : "");
+}
+
 bool check_keys_deep(struct check *check, struct err *err)
 {
     struct window window = {.check = check, .bytes = {.max = UINT32_MAX}};
@@ -307,6 +370,7 @@ bool check_keys_deep(struct check *check, struct err *err)
     uint64_t items, bytes;
     bool ok;
 
+    compare_sums(check);
     if (!lmdb_db_size(check->snapshot->txn, check->snapshot->index->tail.keys,
                       &items, &bytes, err)) {
         return check_go_on(check, err);

@@ -10,6 +10,10 @@ struct check_chunk {
     uint32_t log;
 };
 
+struct check_sum {
+    uint64_t num, sum;
+};
+
 struct check {
     struct snapshot *snapshot;
     const struct check_options *options;
@@ -17,7 +21,8 @@ struct check {
     struct arena arena; // of one log
     struct check_chunk *chunks;
     size_t num_chunks, size_chunks;
-    uint64_t derived; // postings that the entries give
+    uint64_t derived; // postings that the entries give, of the tail
+    struct check_sum derived_runs, held_runs;
 };
 
 // check_say reports one fault.
@@ -25,6 +30,14 @@ void check_say(struct check *check, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // check_go_on reports an error as a fault; false when it is one that ends all.
 bool check_go_on(struct check *check, struct err *err);
+
+// check_add_posting adds a posting to a sum over postings in runs, whatever
+// their order; `of_run` tells that its key is as runs have it.
+void check_add_posting(const struct check *check, struct check_sum *sum,
+                       struct bytes row, uint32_t via, bool of_run);
+
+// check_runs looks at every block of every run.
+MUST_USE bool check_runs(struct check *check, struct err *err);
 
 // check_chunk_deep makes a chunk's leaf hashes and keys again.
 MUST_USE bool check_chunk_deep(struct check *check, const struct index_log *log,

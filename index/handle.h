@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "index/bulk.h"
+#include "index/files.h"
 #include "index/index.h"
 #include "index/store/catalogue.h"
 #include "index/store/tail.h"
@@ -28,15 +30,27 @@ struct index {
     struct catalogue catalogue;
     struct tail tail;
 
+    uint64_t group_seed;
+    struct files files;
+    struct bulk bulk;
+
     pthread_mutex_t write_mutex;
     bool dead; // a write failed: what the disk holds is not known
     time_t readers_checked;
+    // Between the transactions that a file is made between, issuers wait: the
+    // ids that know them are given already.
+    bool issuers_wait;
     struct buffer issuers; // not yet written: u32 length, certificate
     size_t num_issuers;
 
     pthread_mutex_t dictionary_mutex;
     struct kept_dictionary *dictionaries;
     struct zstd_dictionary *no_dictionary;
+};
+
+struct snapshot_segment {
+    struct index_file *file;
+    struct segment_reader *reader; // NULL until it is needed
 };
 
 struct snapshot {
@@ -46,7 +60,32 @@ struct snapshot {
     struct index_log *logs;
     size_t num_logs;
     struct zstd_codec *codec;
+    struct catalogue_file *list; // segments first
+    size_t num_list;
+    struct snapshot_segment *segments; // by first id
+    size_t num_segments, num_readers;
+    struct index_file **runs;
+    size_t num_runs;
 };
+
+// A write: one transaction under write_mutex.
+struct writing {
+    struct index *index;
+    struct lmdb_txn *txn;
+    struct catalogue_counts counts;
+};
+
+// writing_begin starts it; writing_end commits when what was done so far is
+// `ok`.
+MUST_USE bool writing_begin(struct writing *w, struct index *index,
+                            struct err *err);
+MUST_USE bool writing_end(struct writing *w, bool ok, struct err *err);
+
+// writing_append puts a chunk in the catalogue and, with `tail`, its entries in
+// the tail; without, they are in a segment and a run that the caller names.
+MUST_USE bool writing_append(struct writing *w, struct chunk *chunk,
+                             const struct chunk_proof *proof, bool tail,
+                             struct err *err);
 
 // index_find_dictionary gives a log's dictionary; `*out` NULL where it has
 // none.  It stays until the index is closed.
@@ -55,7 +94,24 @@ MUST_USE bool index_find_dictionary(struct index *index, struct lmdb_txn *txn,
                                     const struct kept_dictionary **out,
                                     struct err *err);
 
+// snapshot_record reads an entry's record, in `arena`, with its plain payload;
+// of a segment's facts.group may be missing (segment.h), group_mark is set.
+MUST_USE bool snapshot_record(struct snapshot *snapshot, uint64_t id,
+                              struct record *record, struct bytes *plain,
+                              struct arena *arena, struct err *err);
+
 // snapshot_decode makes an entry of a record.
 MUST_USE bool snapshot_decode(struct snapshot *snapshot,
-                              const struct record *record, struct entry *entry,
-                              struct arena *arena, struct err *err);
+                              const struct record *record, struct bytes plain,
+                              struct entry *entry, struct arena *arena,
+                              struct err *err);
+
+// snapshot_plain makes the plain payload of a tail's record, in `arena`.
+MUST_USE bool snapshot_plain(struct snapshot *snapshot,
+                             const struct record *record, struct bytes *plain,
+                             struct arena *arena, struct err *err);
+
+// snapshot_segment finds the reader of the segment that holds an id; NULL: it
+// is in the tail or nowhere.
+MUST_USE bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
+                               struct segment_reader **out, struct err *err);

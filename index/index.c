@@ -136,6 +136,27 @@ static bool create_tail(struct index *index, const char *tail, struct err *err)
     return sync_folder(index->dir, err);
 }
 
+// Reads the secret of groups; a writer removes what no catalogue names.
+static bool open_files(struct index *index, struct err *err)
+{
+    struct catalogue_file *list = NULL;
+    struct lmdb_txn *txn;
+    size_t num;
+    bool ok;
+
+    if (!lmdb_begin(&txn, index->env, false, err)) return false;
+    ok = catalogue_seed(&index->catalogue, txn, &index->group_seed, err);
+    if (ok && index->mode == INDEX_WRITE) {
+        ok = catalogue_list_files(&index->catalogue, txn, &list, &num, err) &&
+             files_clean(&index->files, list, num, &index->bulk.next_number,
+                         err) &&
+             sync_folder(index->dir, err);
+        free(list);
+    }
+    lmdb_abort(txn);
+    return ok;
+}
+
 static bool open_dir(struct index *index, struct err *err)
 {
     char tail[PATH_MAX], file[PATH_MAX + 16];
@@ -155,7 +176,7 @@ static bool open_dir(struct index *index, struct err *err)
         if (!create_tail(index, tail, err)) return false;
     }
     return lmdb_open(&index->env, tail, write ? LMDB_WRITE : LMDB_READ, err) &&
-           open_tables(index, write, err) &&
+           open_tables(index, write, err) && open_files(index, err) &&
            zstd_dictionary_new(&index->no_dictionary, (struct bytes){0}, err);
 }
 
@@ -173,7 +194,8 @@ bool index_open(struct index **out, const char *dir, enum index_mode mode,
     index->lock_fd = -1;
     (void)pthread_mutex_init(&index->write_mutex, NULL);
     (void)pthread_mutex_init(&index->dictionary_mutex, NULL);
-    if (!open_dir(index, err)) {
+    bulk_init(&index->bulk);
+    if (!files_init(&index->files, dir, err) || !open_dir(index, err)) {
         index_close(index);
         return false;
     }
@@ -187,12 +209,6 @@ const char *index_dir(const struct index *index)
 }
 
 // ------------------------------------------------------------ writing
-
-struct writing {
-    struct index *index;
-    struct lmdb_txn *txn;
-    struct catalogue_counts counts;
-};
 
 static bool flush_issuers(struct writing *w, struct err *err)
 {
@@ -226,14 +242,14 @@ static bool write_start(struct writing *w, struct err *err)
     }
     if (!lmdb_begin(&w->txn, index->env, true, err)) return false;
     if (catalogue_get_counts(&index->catalogue, w->txn, &w->counts, err) &&
-        flush_issuers(w, err)) {
+        (index->issuers_wait || flush_issuers(w, err))) {
         return true;
     }
     lmdb_abort(w->txn);
     return false;
 }
 
-static bool write_begin(struct writing *w, struct index *index, struct err *err)
+bool writing_begin(struct writing *w, struct index *index, struct err *err)
 {
     *w = (struct writing){.index = index};
     (void)pthread_mutex_lock(&index->write_mutex);
@@ -243,7 +259,7 @@ static bool write_begin(struct writing *w, struct index *index, struct err *err)
 }
 
 // Commits when what was done so far is `ok`.
-static bool write_end(struct writing *w, bool ok, struct err *err)
+bool writing_end(struct writing *w, bool ok, struct err *err)
 {
     struct index *index = w->index;
 
@@ -251,8 +267,10 @@ static bool write_end(struct writing *w, bool ok, struct err *err)
     if (!ok) {
         lmdb_abort(w->txn);
     } else if (lmdb_commit(w->txn, err)) {
-        buffer_reset(&index->issuers);
-        index->num_issuers = 0;
+        if (!index->issuers_wait) {
+            buffer_reset(&index->issuers);
+            index->num_issuers = 0;
+        }
     } else {
         index->dead = true;
         ok = false;
@@ -267,13 +285,15 @@ void index_close(struct index *index)
     struct err err;
 
     if (index == NULL) return;
+    bulk_close(index);
     if (index->num_issuers > 0 && !index->dead) {
-        if (!write_begin(&w, index, &err) || !write_end(&w, true, &err)) {
+        if (!writing_begin(&w, index, &err) || !writing_end(&w, true, &err)) {
             log_line(LOG_WARNING, "issuers' certificates were not kept: %s",
                      err.text);
         }
     }
     lmdb_close(index->env);
+    files_cleanup(&index->files);
     while (index->dictionaries != NULL) {
         struct kept_dictionary *next = index->dictionaries->next;
 
@@ -366,8 +386,8 @@ bool index_add_log(struct index *index, struct index_log *log,
 {
     struct writing w;
 
-    return write_begin(&w, index, err) &&
-           write_end(&w, add_log(&w, log, key_der, err), err);
+    return writing_begin(&w, index, err) &&
+           writing_end(&w, add_log(&w, log, key_der, err), err);
 }
 
 // Reads a log to change it; its key is copied, since a write moves it.
@@ -400,14 +420,16 @@ bool index_set_halt(struct index *index, uint32_t number, enum index_halt halt,
     struct writing w;
     bool ok;
 
-    if (!write_begin(&w, index, err)) return false;
+    if (!index_flush(index, err) || !writing_begin(&w, index, err)) {
+        return false;
+    }
     ok = load_log(&w, number, &log, &key_der, err);
     if (ok) {
         log.halt = halt;
         ok = store_log(&w, &log, &key_der, err);
     }
     buffer_cleanup(&key_der);
-    return write_end(&w, ok, err);
+    return writing_end(&w, ok, err);
 }
 
 bool index_accept_head(struct index *index, uint32_t number,
@@ -418,12 +440,12 @@ bool index_accept_head(struct index *index, uint32_t number,
     struct writing w;
     bool ok;
 
-    if (!write_begin(&w, index, err)) return false;
+    if (!writing_begin(&w, index, err)) return false;
     ok = load_log(&w, number, &log, &key_der, err) &&
          catalogue_add_head(&index->catalogue, w.txn, &log, head, err) &&
          store_log(&w, &log, &key_der, err);
     buffer_cleanup(&key_der);
-    return write_end(&w, ok, err);
+    return writing_end(&w, ok, err);
 }
 
 // ------------------------------------------------------------ issuers
@@ -462,11 +484,12 @@ bool index_add_issuer(struct index *index, struct bytes der, struct err *err)
         ok = buffer_ok(&index->issuers) ||
              err_set(err, ERR_MEMORY, "index: no memory");
     }
-    full = index->num_issuers >= ISSUERS_WAITING_MAX ||
-           index->issuers.len >= ISSUERS_WAITING_BYTES_MAX;
+    full = !index->issuers_wait &&
+           (index->num_issuers >= ISSUERS_WAITING_MAX ||
+            index->issuers.len >= ISSUERS_WAITING_BYTES_MAX);
     (void)pthread_mutex_unlock(&index->write_mutex);
     if (!ok || !full) return ok;
-    return write_begin(&w, index, err) && write_end(&w, true, err);
+    return writing_begin(&w, index, err) && writing_end(&w, true, err);
 }
 
 // ------------------------------------------------------------ dictionaries
@@ -525,8 +548,8 @@ struct bytes index_dictionary(struct index *index, uint32_t log)
 
 // ------------------------------------------------------------ append
 
-static bool append_chunk(struct writing *w, struct chunk *chunk,
-                         const struct chunk_proof *proof, struct err *err)
+bool writing_append(struct writing *w, struct chunk *chunk,
+                    const struct chunk_proof *proof, bool tail, struct err *err)
 {
     const struct index *index = w->index;
     struct chunk_info info = {.log = chunk->log,
@@ -559,9 +582,13 @@ static bool append_chunk(struct writing *w, struct chunk *chunk,
     ok = load_log(w, chunk->log, &log, &key_der, err) &&
          catalogue_add_head(&index->catalogue, w->txn, &log, &proof->head,
                             err) &&
-         catalogue_add_chunk(&index->catalogue, w->txn, &log, &info, &end,
-                             err) &&
-         tail_append(&index->tail, w->txn, chunk, &w->counts, err);
+         catalogue_add_chunk(&index->catalogue, w->txn, &log, &info, &end, err);
+    if (ok && tail) {
+        ok = tail_append(&index->tail, w->txn, chunk, &w->counts, err);
+    } else if (ok) {
+        w->counts.next_id += chunk->num_entries;
+        w->counts.unparsed += chunk->num_unparsed;
+    }
     if (ok) {
         log.unparsed += chunk->num_unparsed;
         ok = store_log(w, &log, &key_der, err);
@@ -580,9 +607,12 @@ bool index_append(struct index *index, struct chunk *const *chunks,
     for (size_t i = 0; i < num_chunks; i++) {
         chunk_seal(chunks[i]);
     }
-    if (!write_begin(&w, index, err)) return false;
-    for (size_t i = 0; ok && i < num_chunks; i++) {
-        ok = append_chunk(&w, chunks[i], &proofs[i], err);
+    if (index->bulk.memory != 0) {
+        return bulk_append(index, chunks, proofs, num_chunks, err);
     }
-    return write_end(&w, ok, err);
+    if (!writing_begin(&w, index, err)) return false;
+    for (size_t i = 0; ok && i < num_chunks; i++) {
+        ok = writing_append(&w, chunks[i], &proofs[i], true, err);
+    }
+    return writing_end(&w, ok, err);
 }

@@ -26,7 +26,7 @@
 #include "index/store/log.h"     // struct index_log, struct chunk_proof
 #include "index/store/posting.h" // struct posting
 
-enum { INDEX_FORMAT = 1 };
+enum { INDEX_FORMAT = 2 };
 enum index_mode { INDEX_READ, INDEX_WRITE };
 
 struct index;
@@ -80,6 +80,33 @@ struct bytes index_dictionary(struct index *index, uint32_t log);
 MUST_USE bool index_append(struct index *index, struct chunk *const *chunks,
                            const struct chunk_proof *proofs, size_t num_chunks,
                            struct err *err);
+
+// index_set_memory lets appended chunks wait in memory, up to about so many
+// bytes: many become a segment and a run (store/), which is what a large log
+// needs; few go to the tail.  From then on index_append takes the chunks'
+// content, and what it took is visible and on the disk after index_flush (or
+// index_close, or an append that finds the room used up).  Runs are merged on a
+// thread of the index's own.
+MUST_USE bool index_set_memory(struct index *index, uint64_t bytes,
+                               struct err *err);
+
+// index_flush makes everything visible that was appended.
+MUST_USE bool index_flush(struct index *index, struct err *err);
+
+// index_flush_idle is for a writer that has had nothing to append for a while:
+// it flushes what would go to the tail, and after `idle_ms` of some seconds, or
+// when it waited long, everything.
+MUST_USE bool index_flush_idle(struct index *index, uint64_t idle_ms,
+                               struct err *err);
+
+// index_compact leaves one run and large segments; nothing else may be
+// appended meanwhile.  Answers do not change.  `progress` (may be NULL) learns
+// how much of which step is done and says whether to go on: else
+// ERR_INTERRUPTED, with everything as it was before the step at hand.
+typedef bool compact_progress(void *context, const char *step, uint64_t done,
+                              uint64_t total);
+MUST_USE bool index_compact(struct index *index, compact_progress *progress,
+                            void *context, struct err *err);
 
 // ---------------------------------------------------------------- reading
 
@@ -136,8 +163,10 @@ struct cursor;
 
 // cursor_open starts at the first posting of [first, end), a range of keys as
 // keys.h makes them: those of one key alone are [key, key 00).  An empty `end`
-// is the end of everything.  cursor_close() it before the snapshot is renewed
-// or closed.
+// is the end of everything.  Keys of certificates, TBSCertificates, public keys
+// and serials are to be asked for one by one: in a wider range they may come
+// shortened (run.h).  cursor_close() it before the snapshot is renewed or
+// closed.
 MUST_USE bool cursor_open(struct cursor **out, struct snapshot *snapshot,
                           struct bytes first, struct bytes end,
                           struct err *err);
@@ -152,9 +181,15 @@ MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
 MUST_USE bool cursor_seek_after(struct cursor *cursor, struct bytes key,
                                 uint64_t after, struct err *err);
 
-// snapshot_facts reads them; ERR_INDEX when the record is damaged.
+// snapshot_facts reads them; ERR_INDEX when the record is damaged.  `group` may
+// be missing (zeros): compare group_mark, ask snapshot_group.
 MUST_USE bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
                              struct entry_facts *facts, struct err *err);
+
+// snapshot_group gives the group of an entry's facts.
+MUST_USE bool snapshot_group(struct snapshot *snapshot, uint64_t id,
+                             struct sha256_hash *group, struct arena *arena,
+                             struct err *err);
 
 // snapshot_entry reads the entry whole and understands it, in `arena`.  Of an
 // index kept as facts the certificate's bytes are not there (`*has_bytes` is
@@ -192,6 +227,7 @@ MUST_USE bool snapshot_leaf_hash(struct snapshot *snapshot, uint64_t id,
 uint64_t snapshot_next_id(const struct snapshot *snapshot);
 
 struct index_stat {
+    // A key that stands in several runs is counted in each.
     uint64_t entries, keys, postings, unparsed;
     uint64_t segments, runs, tail_entries;
     uint64_t bytes_total, bytes_entries, bytes_names, bytes_other;

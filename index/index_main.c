@@ -8,6 +8,7 @@
 #include "index/base/log.h"
 #include "index/base/text.h"
 #include "index/check.h"
+#include "index/compact_run.h"
 #include "index/evidence.h"
 #include "index/place.h"
 #include "index/show.h"
@@ -31,6 +32,7 @@ struct arguments {
     const char *dir;
     bool deep, all, json;
     const char *format;
+    enum compact_show progress;
     char **words; // after the command
     int num_words;
 };
@@ -42,6 +44,7 @@ static const char usage_text[] =
     "  verify [--deep]              look at every row; --deep: rebuild every\n"
     "                               root and derive every name again\n"
     "  digest [--all]               a hash of the content, however it came\n"
+    "  compact                      the fewest files; answers stay the same\n"
     "  unparsed [--json]            entries that could not be read whole\n"
     "  evidence [list|check]        what logs did wrong\n"
     "  evidence clear LOG           let a log go on; the evidence stays\n"
@@ -56,7 +59,8 @@ static const char usage_text[] =
     "  --progress auto|bar|log|json|none\n"
     "  --help, --version\n"
     "\n"
-    "exit: 0 done, 2 usage, 5 evidence that does not prove, 6 index\n";
+    "exit: 0 done, 2 usage, 5 evidence that does not prove, 6 index,\n"
+    "      130 and 143 compact was stopped\n";
 
 static int say(const struct err *err)
 {
@@ -80,11 +84,14 @@ static void print_stat(const struct index_stat *stat, struct snapshot *snapshot)
     printf("format    %d\n"
            "entries   %" PRIu64 " (%" PRIu64 " unparsed)\n"
            "keys      %" PRIu64 " in %" PRIu64 " postings\n"
+           "files     %" PRIu64 " segments, %" PRIu64 " runs, %" PRIu64
+           " entries in the tail\n"
            "bytes     %" PRIu64 " (entries %" PRIu64 ", names %" PRIu64
            ", other %" PRIu64 ")\n",
            INDEX_FORMAT, stat->entries, stat->unparsed, stat->keys,
-           stat->postings, stat->bytes_total, stat->bytes_entries,
-           stat->bytes_names, stat->bytes_other);
+           stat->postings, stat->segments, stat->runs, stat->tail_entries,
+           stat->bytes_total, stat->bytes_entries, stat->bytes_names,
+           stat->bytes_other);
     for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
         const struct index_log *log = snapshot_log(snapshot, i);
         char name[512];
@@ -329,6 +336,7 @@ static const struct command {
     {"export", run_export, .takes_format = true},
     {"head", run_head, .takes_json = true},
     {"evidence", .run = NULL},
+    {"compact", .run = NULL},
 };
 
 static const struct command *find_command(const char *name)
@@ -346,6 +354,9 @@ static int run(const struct command *command, const struct arguments *arguments)
     struct err err = {0};
     int code;
 
+    if (strcmp(command->name, "compact") == 0) {
+        return compact_run(arguments->dir, arguments->progress);
+    }
     if (command->run == NULL) return run_evidence(arguments);
     if (!index_open(&index, arguments->dir, INDEX_READ, &err)) return say(&err);
     if (!snapshot_open(&snapshot, index, &err)) {
@@ -378,18 +389,24 @@ static int check_arguments(const struct command *command,
                                    strcmp(arguments->format, "ndjson") != 0))) {
         return usage("export needs --format ndjson or ", "pem");
     }
-    if (command->run != NULL && arguments->num_words > 0) {
+    if (strcmp(command->name, "evidence") != 0 && arguments->num_words > 0) {
         return usage("one word too many: ", arguments->words[0]);
     }
     return EXIT_OK;
 }
 
-static bool is_progress(const char *word)
+static bool read_progress(enum compact_show *out, const char *word)
 {
-    static const char *const words[] = {"auto", "bar", "log", "json", "none"};
+    static const char *const words[] = {[COMPACT_AUTO] = "auto",
+                                        [COMPACT_BAR] = "bar",
+                                        [COMPACT_LOG] = "log",
+                                        [COMPACT_JSON] = "json",
+                                        [COMPACT_NONE] = "none"};
 
     for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (strcmp(words[i], word) == 0) return true;
+        if (strcmp(words[i], word) != 0) continue;
+        *out = (enum compact_show)i;
+        return true;
     }
     return false;
 }
@@ -431,7 +448,9 @@ static int read_options(struct arguments *arguments, int argc, char **argv)
             arguments->format = optarg;
             break;
         case OPTION_PROGRESS:
-            if (!is_progress(optarg)) return usage("--progress: ", optarg);
+            if (!read_progress(&arguments->progress, optarg)) {
+                return usage("--progress: ", optarg);
+            }
             break;
         case OPTION_LOG_FORMAT:
             if (!log_parse_format(&format, optarg)) {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "index/handle.h"
-#include "index/store/posting.h"
 
 enum {
     // Leaf, precertificate and unreadable extra data of 16 MiB each, and the
@@ -12,14 +11,116 @@ enum {
     PAYLOAD_LEN_MAX = 64 * 1024 * 1024,
     ARENA_KEEP_MAX = 1024 * 1024, // see snapshot_frontier
     DAY_MS = 24 * 60 * 60 * 1000,
+    LIST_TRIES_MAX = 20,
+    READERS_MAX = 32, // of segments, open in one snapshot
 };
 
 // ------------------------------------------------------------ open and close
 
+// Gives back what `load_files` took.
+static void drop_files(struct snapshot *snapshot)
+{
+    struct files *files = &snapshot->index->files;
+
+    for (size_t i = 0; i < snapshot->num_segments; i++) {
+        segment_reader_close(snapshot->segments[i].reader);
+        files_give_back(files, snapshot->segments[i].file);
+    }
+    for (size_t i = 0; i < snapshot->num_runs; i++) {
+        files_give_back(files, snapshot->runs[i]);
+    }
+    free(snapshot->segments);
+    free(snapshot->runs);
+    free(snapshot->list);
+    snapshot->segments = NULL;
+    snapshot->runs = NULL;
+    snapshot->list = NULL;
+    snapshot->num_segments = snapshot->num_readers = 0;
+    snapshot->num_runs = snapshot->num_list = 0;
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+    const struct snapshot_segment *x = a, *y = b;
+    uint64_t first = x->file->info.first_id, second = y->file->info.first_id;
+
+    return first < second ? -1 : first > second;
+}
+
+static bool take_file(struct snapshot *snapshot,
+                      const struct catalogue_file *info, bool *gone,
+                      struct err *err)
+{
+    struct index_file *file;
+
+    if (!files_take(&snapshot->index->files, info, &file, gone, err)) {
+        return false;
+    }
+    if (info->kind == CATALOGUE_RUN) {
+        snapshot->runs[snapshot->num_runs++] = file;
+    } else {
+        snapshot->segments[snapshot->num_segments++].file = file;
+    }
+    return true;
+}
+
+// Opens the files that the catalogue names at this moment.
+static bool load_files(struct snapshot *snapshot, bool *gone, struct err *err)
+{
+    struct index *index = snapshot->index;
+    struct catalogue_file *list;
+    size_t num;
+
+    *gone = false;
+    if (!catalogue_list_files(&index->catalogue, snapshot->txn, &list, &num,
+                              err)) {
+        return false;
+    }
+    if (num == snapshot->num_list &&
+        (num == 0 || memcmp(list, snapshot->list, num * sizeof *list) == 0)) {
+        free(list);
+        return true;
+    }
+    drop_files(snapshot);
+    snapshot->list = list;
+    snapshot->num_list = num;
+    snapshot->segments = calloc(num + 1, sizeof *snapshot->segments);
+    snapshot->runs = calloc(num + 1, sizeof(struct index_file *));
+    if (snapshot->segments == NULL || snapshot->runs == NULL) {
+        return err_set(err, ERR_MEMORY, "index: no memory");
+    }
+    for (size_t i = 0; i < num; i++) {
+        if (!take_file(snapshot, &list[i], gone, err)) {
+            drop_files(snapshot);
+            return false;
+        }
+    }
+    if (snapshot->num_segments > 0) {
+        qsort(snapshot->segments, snapshot->num_segments,
+              sizeof *snapshot->segments, compare_segments);
+    }
+    files_sweep(&index->files, list, num);
+    return true;
+}
+
 static bool load(struct snapshot *snapshot, struct err *err)
 {
     const struct catalogue *catalogue = &snapshot->index->catalogue;
+    bool gone;
 
+    // A file that is gone was merged since: the list is old.
+    for (int tries = 0; !load_files(snapshot, &gone, err); tries++) {
+        bool changed;
+
+        if (!gone || tries == LIST_TRIES_MAX ||
+            !lmdb_renew(snapshot->txn, &changed, err)) {
+            return false;
+        }
+        if (!changed) {
+            return err_set(err, ERR_INDEX,
+                           "index damaged: a file that is noted is not there");
+        }
+    }
     free(snapshot->logs);
     snapshot->logs = NULL;
     snapshot->num_logs = 0;
@@ -47,6 +148,7 @@ bool snapshot_open(struct snapshot **out, struct index *index, struct err *err)
 void snapshot_close(struct snapshot *snapshot)
 {
     if (snapshot == NULL) return;
+    drop_files(snapshot);
     lmdb_abort(snapshot->txn);
     zstd_codec_free(snapshot->codec);
     free(snapshot->logs);
@@ -219,110 +321,92 @@ bool snapshot_frontier(struct snapshot *snapshot, uint32_t log, uint64_t size,
     return ok;
 }
 
-// ------------------------------------------------------------ postings
-
-struct cursor {
-    struct lmdb_cursor *cursor;
-    struct buffer first; // a row
-    struct buffer end;   // a key
-    bool seek;           // the next step goes to `row`
-    struct buffer row;
-};
-
-static bool is_made(const struct cursor *cursor, struct err *err)
-{
-    return (buffer_ok(&cursor->first) && buffer_ok(&cursor->end) &&
-            buffer_ok(&cursor->row)) ||
-           err_set(err, ERR_MEMORY, "index: no memory");
-}
-
-bool cursor_open(struct cursor **out, struct snapshot *snapshot,
-                 struct bytes first, struct bytes end, struct err *err)
-{
-    struct cursor *cursor = calloc(1, sizeof *cursor);
-
-    if (cursor == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
-    posting_row(&cursor->first, first, 0);
-    buffer_append(&cursor->end, end);
-    buffer_append(&cursor->row, buffer_bytes(&cursor->first));
-    cursor->seek = true;
-    if (!is_made(cursor, err) ||
-        !lmdb_cursor_open(&cursor->cursor, snapshot->txn,
-                          snapshot->index->tail.keys, err)) {
-        cursor_close(cursor);
-        return false;
-    }
-    *out = cursor;
-    return true;
-}
-
-void cursor_close(struct cursor *cursor)
-{
-    if (cursor == NULL) return;
-    lmdb_cursor_close(cursor->cursor);
-    buffer_cleanup(&cursor->first);
-    buffer_cleanup(&cursor->end);
-    buffer_cleanup(&cursor->row);
-    free(cursor);
-}
-
-bool cursor_next(struct cursor *cursor, struct posting *posting, bool *found,
-                 struct err *err)
-{
-    struct bytes row = buffer_bytes(&cursor->row), value;
-    uint64_t sum;
-
-    if (!lmdb_cursor_move(cursor->cursor, cursor->seek ? LMDB_SEEK : LMDB_NEXT,
-                          &row, &value, found, err)) {
-        return false;
-    }
-    cursor->seek = false;
-    if (!*found) return true;
-    if (!posting_read(posting, row, value, &sum)) {
-        return err_set(err, ERR_INDEX,
-                       "index damaged: a posting's checksum "
-                       "differs");
-    }
-    *found = cursor->end.len == 0 ||
-             bytes_compare(posting->key, buffer_bytes(&cursor->end)) < 0;
-    return true;
-}
-
-bool cursor_seek_after(struct cursor *cursor, struct bytes key, uint64_t after,
-                       struct err *err)
-{
-    struct bytes first = buffer_bytes(&cursor->first);
-
-    first.len -= LMDB_ID_LEN;
-    cursor->seek = true;
-    buffer_reset(&cursor->row);
-    if (bytes_compare(key, first) < 0) {
-        posting_row(&cursor->row, first, 0);
-    } else {
-        posting_row(&cursor->row, key,
-                    after < POSTING_ID_MAX ? after + 1 : POSTING_ID_MAX + 1);
-    }
-    return is_made(cursor, err);
-}
-
 // ------------------------------------------------------------ entries
+
+static void close_readers(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->num_segments; i++) {
+        segment_reader_close(snapshot->segments[i].reader);
+        snapshot->segments[i].reader = NULL;
+    }
+    snapshot->num_readers = 0;
+}
+
+bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
+                      struct segment_reader **out, struct err *err)
+{
+    size_t first = 0, end = snapshot->num_segments;
+    struct snapshot_segment *segment;
+
+    *out = NULL;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+
+        if (snapshot->segments[middle].file->info.end_id <= id) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    if (first == snapshot->num_segments) return true;
+    segment = &snapshot->segments[first];
+    if (segment->file->info.first_id > id) return true;
+    if (segment->reader == NULL) {
+        if (snapshot->num_readers == READERS_MAX) close_readers(snapshot);
+        if (!segment_reader_open(&segment->reader, segment->file->segment,
+                                 err)) {
+            return false;
+        }
+        snapshot->num_readers++;
+    }
+    *out = segment->reader;
+    return true;
+}
+
+static uint64_t mark_of(const struct snapshot *snapshot,
+                        const struct sha256_hash *group)
+{
+    return segment_group(snapshot->index->group_seed, group);
+}
+
+static void take_facts(struct entry_facts *out,
+                       const struct segment_facts *facts)
+{
+    out->log = facts->log;
+    out->index = facts->index;
+    out->timestamp_ms = facts->timestamp_ms;
+    out->type = facts->type;
+    out->not_before = facts->not_before;
+    out->not_after = facts->not_after;
+    out->flags = facts->flags;
+    out->has_tbs = facts->has_tbs;
+    out->group_mark = facts->group;
+}
 
 bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
                     struct entry_facts *facts, struct err *err)
 {
+    struct segment_reader *reader;
+    struct segment_facts held;
     struct record record;
 
+    if (!snapshot_segment(snapshot, id, &reader, err)) return false;
+    if (reader != NULL) {
+        *facts = (struct entry_facts){0};
+        if (!segment_read_facts(reader, id, &held, err)) return false;
+        take_facts(facts, &held);
+        return true;
+    }
     if (!tail_read(&snapshot->index->tail, snapshot->txn, id, &record, err)) {
         return false;
     }
     *facts = record.facts;
+    facts->group_mark = mark_of(snapshot, &facts->group);
     return true;
 }
 
-// The payload as it was before it was compressed, in `arena`.
-static bool read_plain(struct snapshot *snapshot, const struct record *record,
-                       struct bytes *plain, struct arena *arena,
-                       struct err *err)
+bool snapshot_plain(struct snapshot *snapshot, const struct record *record,
+                    struct bytes *plain, struct arena *arena, struct err *err)
 {
     const struct kept_dictionary *kept = NULL;
     uint8_t *out;
@@ -350,22 +434,48 @@ static bool read_plain(struct snapshot *snapshot, const struct record *record,
            err_wrap(err, "index damaged: a record");
 }
 
-static bool read_bytes(struct snapshot *snapshot, const struct record *record,
-                       struct entry_bytes *out, struct arena *arena,
-                       struct err *err)
+bool snapshot_record(struct snapshot *snapshot, uint64_t id,
+                     struct record *record, struct bytes *plain,
+                     struct arena *arena, struct err *err)
 {
-    struct bytes plain;
+    struct segment_reader *reader;
+    struct segment_facts facts;
+    struct bytes held;
 
-    return read_plain(snapshot, record, &plain, arena, err) &&
-           record_read_payload(out, record, plain, arena, err);
+    if (!snapshot_segment(snapshot, id, &reader, err)) return false;
+    if (reader == NULL) {
+        if (!tail_read(&snapshot->index->tail, snapshot->txn, id, record,
+                       err)) {
+            return false;
+        }
+        if (!snapshot_plain(snapshot, record, plain, arena, err)) {
+            return err_wrap(err, "entry %" PRIu64, id);
+        }
+        record->facts.group_mark = mark_of(snapshot, &record->facts.group);
+        record->bits &= (uint8_t) ~(RECORD_COMPRESSED | RECORD_DICTIONARY);
+        record->payload = *plain;
+        return true;
+    }
+    if (!segment_read_facts(reader, id, &facts, err) ||
+        !segment_read(reader, id, record, &held, err)) {
+        return false;
+    }
+    record->facts.group_mark = facts.group;
+    if (!arena_copy(arena, held, plain) ||
+        !arena_copy(arena, record->chain, &record->chain)) {
+        return err_set(err, ERR_MEMORY, "index: no memory");
+    }
+    record->payload = *plain;
+    return true;
 }
 
 bool snapshot_decode(struct snapshot *snapshot, const struct record *record,
-                     struct entry *entry, struct arena *arena, struct err *err)
+                     struct bytes plain, struct entry *entry,
+                     struct arena *arena, struct err *err)
 {
     struct entry_bytes bytes;
 
-    if (!read_bytes(snapshot, record, &bytes, arena, err) ||
+    if (!record_read_payload(&bytes, record, plain, arena, err) ||
         !tail_chain(&snapshot->index->tail, snapshot->txn, record, &bytes.chain,
                     arena, err)) {
         return false;
@@ -382,13 +492,36 @@ bool snapshot_entry(struct snapshot *snapshot, uint64_t id, struct entry *entry,
                     bool *has_bytes, struct arena *arena, struct err *err)
 {
     struct record record;
+    struct bytes plain;
 
-    if (!tail_read(&snapshot->index->tail, snapshot->txn, id, &record, err)) {
+    if (!snapshot_record(snapshot, id, &record, &plain, arena, err)) {
         return false;
     }
     *has_bytes = record.kind == RECORD_FULL;
-    return snapshot_decode(snapshot, &record, entry, arena, err) ||
+    return snapshot_decode(snapshot, &record, plain, entry, arena, err) ||
            err_wrap(err, "entry %" PRIu64, id);
+}
+
+bool snapshot_group(struct snapshot *snapshot, uint64_t id,
+                    struct sha256_hash *group, struct arena *arena,
+                    struct err *err)
+{
+    static const struct sha256_hash none;
+    struct record record, again;
+    struct bytes plain;
+    struct entry entry;
+
+    if (!snapshot_record(snapshot, id, &record, &plain, arena, err)) {
+        return false;
+    }
+    *group = record.facts.group;
+    if (!sha256_equal(group, &none)) return true;
+    if (!snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
+        return err_wrap(err, "entry %" PRIu64, id);
+    }
+    record_of(&again, &entry, record.facts.log, false);
+    *group = again.facts.group;
+    return true;
 }
 
 bool snapshot_leaf_hash(struct snapshot *snapshot, uint64_t id,
@@ -397,15 +530,16 @@ bool snapshot_leaf_hash(struct snapshot *snapshot, uint64_t id,
 {
     struct entry_bytes bytes;
     struct record record;
+    struct bytes plain;
 
-    if (!tail_read(&snapshot->index->tail, snapshot->txn, id, &record, err)) {
+    if (!snapshot_record(snapshot, id, &record, &plain, arena, err)) {
         return false;
     }
     if (record.kind == RECORD_FACTS) {
         *hash = record.leaf_hash;
         return true;
     }
-    if (!read_bytes(snapshot, &record, &bytes, arena, err)) {
+    if (!record_read_payload(&bytes, &record, plain, arena, err)) {
         return err_wrap(err, "entry %" PRIu64, id);
     }
     *hash = merkle_leaf_hash(bytes.leaf);
@@ -430,7 +564,9 @@ bool snapshot_stat(struct snapshot *snapshot, struct index_stat *stat,
         .keys = snapshot->counts.keys,
         .postings = snapshot->counts.postings,
         .unparsed = snapshot->counts.unparsed,
-        .tail_entries = snapshot->counts.next_id - 1,
+        .segments = snapshot->num_segments,
+        .runs = snapshot->num_runs,
+        .tail_entries = snapshot->counts.tail_entries,
         .bytes_total = lmdb_size_bytes(snapshot->index->env),
     };
     if (!lmdb_db_size(snapshot->txn, tail->entries, &items,
@@ -438,6 +574,18 @@ bool snapshot_stat(struct snapshot *snapshot, struct index_stat *stat,
         !lmdb_db_size(snapshot->txn, tail->keys, &items, &stat->bytes_names,
                       err)) {
         return false;
+    }
+    for (size_t i = 0; i < snapshot->num_list; i++) {
+        const struct catalogue_file *file = &snapshot->list[i];
+
+        stat->keys += file->keys;
+        stat->postings += file->postings;
+        stat->bytes_total += file->bytes;
+        if (file->kind == CATALOGUE_SEGMENT) {
+            stat->bytes_entries += file->bytes;
+        } else {
+            stat->bytes_names += file->bytes;
+        }
     }
     stat->bytes_other =
         stat->bytes_total > stat->bytes_entries + stat->bytes_names

@@ -53,10 +53,10 @@ struct answer {
     struct walk walk;
     enum phase phase;
 
-    // Hashes of groups about which this pass knows all, in a table that
+    // Marks of groups about which this pass knows all, in a table that
     // forgets; a group it has forgotten is only looked at again.  Most answers
     // have a few: it is made when there is one, and grows.
-    struct sha256_hash *done;
+    uint64_t *done;
     size_t done_slots, num_done;
 
     // What a pass learnt of the first issuances that it picked.
@@ -88,18 +88,15 @@ static bool no_memory(struct err *err)
 
 // ------------------------------------------------------------- done
 
-static struct sha256_hash *done_slot(const struct answer *answer,
-                                     const struct sha256_hash *hash)
+static uint64_t *done_slot(const struct answer *answer, uint64_t mark)
 {
-    uint32_t slot;
-
-    memcpy(&slot, hash->bytes, sizeof slot);
-    return &answer->done[slot & (answer->done_slots - 1)];
+    return &answer->done[mark & (answer->done_slots - 1)];
 }
 
-static bool is_done(const struct answer *answer, const struct sha256_hash *hash)
+static bool is_done(const struct answer *answer, uint64_t mark)
 {
-    return answer->done != NULL && sha256_equal(done_slot(answer, hash), hash);
+    return answer->done != NULL && mark != 0 &&
+           *done_slot(answer, mark) == mark;
 }
 
 static void forget_done(struct answer *answer)
@@ -169,7 +166,7 @@ static bool keep_group(struct answer *answer, const struct group *group,
 
 static void set_done(struct answer *answer, const struct group *group)
 {
-    const struct sha256_hash *hash = &group->members[0].facts.group;
+    uint64_t mark = group->members[0].facts.group_mark;
 
     if (group->is_split) return;
     if (2 * answer->num_done >= answer->done_slots &&
@@ -177,7 +174,7 @@ static void set_done(struct answer *answer, const struct group *group)
         grow_done(answer);
     }
     if (answer->done == NULL) return; // no memory: nothing is remembered
-    *done_slot(answer, hash) = *hash;
+    *done_slot(answer, mark) = mark;
     answer->num_done++;
 }
 
@@ -414,7 +411,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     if (!match_item(answer, snapshot, item, &matches, err)) return false;
     if (!matches || is_kept(answer, item->id)) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
-    if (is_done(answer, &facts.group)) return true;
+    if (is_done(answer, facts.group_mark)) return true;
     arena_reset(&answer->scratch);
     if (!group_find(&group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||
@@ -435,7 +432,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     if (!passes) return true;
     pick.id = group.id;
     pick.not_before = facts.not_before;
-    pick.hash = facts.group;
+    pick.hash = group.members[0].facts.group;
     return keep_group(answer, &group, err) && add_pick(answer, &pick, err);
 }
 
@@ -564,7 +561,7 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
     if (!match_item(answer, snapshot, item, &matches, err)) return false;
     if (!matches) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
-    if (is_done(answer, &facts.group)) return true;
+    if (is_done(answer, facts.group_mark)) return true;
     arena_reset(&answer->scratch);
     if (!group_find(group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||

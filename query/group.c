@@ -9,8 +9,10 @@ static bool no_memory(struct err *err)
     return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
 }
 
+// Facts of an index may lack the group's hash: every member gets it.
 static bool add_member(struct group *group, size_t *room, uint64_t id,
-                       const struct entry_facts *facts, struct arena *arena,
+                       const struct entry_facts *facts,
+                       const struct sha256_hash *hash, struct arena *arena,
                        struct err *err)
 {
     if (group->num_members == *room) {
@@ -27,13 +29,15 @@ static bool add_member(struct group *group, size_t *room, uint64_t id,
     }
     group->members[group->num_members++] =
         (struct group_member){.id = id, .facts = *facts};
+    group->members[group->num_members - 1].facts.group = *hash;
     return true;
 }
 
-// Walks everything that bears the group's hash; entry `id` is always in it.
+// Walks everything that bears the group's `hash`; entry `id` is always in it.
 static bool find_members(struct group *group, struct cursor *cursor,
                          struct snapshot *snapshot, uint64_t id,
-                         const struct entry_facts *facts, uint64_t end_id,
+                         const struct entry_facts *facts,
+                         const struct sha256_hash *hash, uint64_t end_id,
                          struct arena *arena, struct err *err)
 {
     size_t room = 0;
@@ -51,17 +55,17 @@ static bool find_members(struct group *group, struct cursor *cursor,
         } else if (!snapshot_facts(snapshot, posting.id, &other, err)) {
             return false;
         }
-        if (!sha256_equal(&other.group, &facts->group) ||
+        if (other.group_mark != facts->group_mark ||
             other.has_tbs != facts->has_tbs) {
             continue;
         }
         if (posting.id == id) is_in = true;
-        if (!add_member(group, &room, posting.id, &other, arena, err)) {
+        if (!add_member(group, &room, posting.id, &other, hash, arena, err)) {
             return false;
         }
     }
     // A leaf that cannot be read at all has no key of its own.
-    return is_in || add_member(group, &room, id, facts, arena, err);
+    return is_in || add_member(group, &room, id, facts, hash, arena, err);
 }
 
 static bool find_all(struct group *group, struct snapshot *snapshot,
@@ -71,16 +75,19 @@ static bool find_all(struct group *group, struct snapshot *snapshot,
     struct buffer key = {0};
     struct cursor *cursor = NULL;
     struct bytes first, end;
+    struct sha256_hash hash;
     bool ok;
 
+    if (!snapshot_group(snapshot, id, &hash, arena, err)) return false;
     keys_append(&key, facts->has_tbs ? TERM_TBS_SHA256 : TERM_CERT_SHA256,
-                sha256_bytes(&facts->group));
+                sha256_bytes(&hash));
     buffer_append_byte(&key, 0x01);
     end = buffer_bytes(&key);
     first = bytes_of(end.data, end.len > 0 ? end.len - 1 : 0);
     ok = buffer_ok(&key) || no_memory(err);
     ok = ok && cursor_open(&cursor, snapshot, first, end, err) &&
-         find_members(group, cursor, snapshot, id, facts, end_id, arena, err);
+         find_members(group, cursor, snapshot, id, facts, &hash, end_id, arena,
+                      err);
     cursor_close(cursor);
     buffer_cleanup(&key);
     return ok;

@@ -241,7 +241,7 @@ static bool is_rival(struct show *show, uint64_t id, bool *rival)
     *rival = false;
     if (is_member(show->group, id)) return true;
     if (!snapshot_facts(show->snapshot, id, &facts, show->err)) return false;
-    if (!facts.has_tbs || sha256_equal(&facts.group, &own->group)) return true;
+    if (!facts.has_tbs || facts.group_mark == own->group_mark) return true;
     arena_reset(&show->scratch);
     if (!snapshot_entry(show->snapshot, id, &entry, &has_bytes, &show->scratch,
                         show->err)) {

@@ -364,6 +364,14 @@ static bool read_kind(struct bytes *view, struct record *record)
     return record->kind == RECORD_FULL || record->kind == RECORD_FACTS;
 }
 
+bool record_read_head(struct record *record, struct bytes head)
+{
+    *record = (struct record){0};
+    return read_kind(&head, record) && read_facts(&head, &record->facts) &&
+           read_hashes(&head, record) && read_chain(&head, record) &&
+           head.len == 0;
+}
+
 bool record_read(struct record *record, struct bytes key, struct bytes value,
                  struct err *err)
 {

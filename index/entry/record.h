@@ -45,6 +45,9 @@ struct entry_facts {
     // or of what does not parse the certificate's, else the leaf's.
     struct sha256_hash group;
     bool has_tbs; // group is a TBSCertificate's
+    // The group told by a number, under a secret of the index: nobody can make
+    // two issuances look like one.  Set where an index reads facts.
+    uint64_t group_mark;
 };
 
 struct record {
@@ -85,6 +88,10 @@ void record_append_head(struct buffer *out, const struct record *record);
 // record_read takes a stored value apart and checks its checksum.
 MUST_USE bool record_read(struct record *record, struct bytes key,
                           struct bytes value, struct err *err);
+
+// record_read_head takes kind to chain apart, as record_append_head and the
+// chain's varints made them; no checksum, no payload.
+MUST_USE bool record_read_head(struct record *record, struct bytes head);
 
 // record_read_payload makes what the log served from the plain payload, in
 // `arena`; of RECORD_FACTS a leaf around the skeleton.  The caller fills in

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "index/store/catalogue_parts.h"
 
@@ -34,10 +35,20 @@ static bool begin_meta(const struct catalogue *c, struct lmdb_txn *txn,
 {
     static const struct catalogue_counts none = {
         .next_id = 1, .next_log = 1, .next_issuer = 1};
-    uint8_t format[NUMBER_LEN];
+    uint8_t format[NUMBER_LEN], seed[8];
+    struct buffer row = {0};
+    bool ok;
 
     bytes_put_uint(format, CATALOGUE_FORMAT, sizeof format);
-    return lmdb_put(txn, c->meta, bytes_from_text("format"),
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        return err_set(err, ERR_INDEX, "no random number for the index");
+    }
+    row_begin(&row);
+    buffer_append(&row, bytes_of(seed, sizeof seed));
+    ok = row_put(txn, c->meta, bytes_from_text("seed"), &row, err);
+    buffer_cleanup(&row);
+    return ok &&
+           lmdb_put(txn, c->meta, bytes_from_text("format"),
                     bytes_of(format, sizeof format), err) &&
            catalogue_put_counts(c, txn, &none, err);
 }
@@ -55,7 +66,8 @@ bool catalogue_open(struct catalogue *c, struct lmdb_txn *txn, struct err *err)
     return lmdb_db_open(txn, "logs", LMDB_ORDER_BYTES, &c->logs, err) &&
            lmdb_db_open(txn, "heads", LMDB_ORDER_BYTES, &c->heads, err) &&
            lmdb_db_open(txn, "chunks", LMDB_ORDER_BYTES, &c->chunks, err) &&
-           lmdb_db_open(txn, "ranges", LMDB_ORDER_BYTES, &c->ranges, err);
+           lmdb_db_open(txn, "ranges", LMDB_ORDER_BYTES, &c->ranges, err) &&
+           lmdb_db_open(txn, "files", LMDB_ORDER_BYTES, &c->files, err);
 }
 
 bool catalogue_get_counts(const struct catalogue *c, struct lmdb_txn *txn,
@@ -70,6 +82,7 @@ bool catalogue_get_counts(const struct catalogue *c, struct lmdb_txn *txn,
         return false;
     }
     if (!found || !bytes_read_uint(&row, &counts->next_id, 8) ||
+        !bytes_read_uint(&row, &counts->tail_entries, 8) ||
         !bytes_read_uint(&row, &counts->keys, 8) ||
         !bytes_read_uint(&row, &counts->postings, 8) ||
         !bytes_read_uint(&row, &counts->postings_sum, 8) ||
@@ -93,6 +106,7 @@ bool catalogue_put_counts(const struct catalogue *c, struct lmdb_txn *txn,
 
     row_begin(&row);
     buffer_append_uint(&row, counts->next_id, 8);
+    buffer_append_uint(&row, counts->tail_entries, 8);
     buffer_append_uint(&row, counts->keys, 8);
     buffer_append_uint(&row, counts->postings, 8);
     buffer_append_uint(&row, counts->postings_sum, 8);

@@ -7,6 +7,7 @@
 //   chunks   log(4) first(8) -> how many, first id, the head's size, frontiers
 //            and right-hand siblings
 //   ranges   log(4) first(8) -> end; chunks that adjoin, merged
+//   files    kind(1) number(8) -> struct catalogue_file: segments and runs
 //
 // Of one size a log has one root, so a chunk names its head by size.  Of the
 // heads of one size the first and the newest are kept.  A chunk keeps the
@@ -21,17 +22,18 @@
 #include "index/store/lmdb.h"
 #include "index/store/log.h"
 
-enum { CATALOGUE_FORMAT = 1, CATALOGUE_KEY_DER_MAX = 8192 };
+enum { CATALOGUE_FORMAT = 2, CATALOGUE_KEY_DER_MAX = 8192 };
 
 struct catalogue {
-    lmdb_db meta, logs, heads, chunks, ranges;
+    lmdb_db meta, logs, heads, chunks, ranges, files;
 };
 
 struct catalogue_counts {
     uint64_t next_id; // entries are numbered from 1 without a gap
-    uint64_t keys;    // different ones
-    uint64_t postings;
-    uint64_t postings_sum; // posting.h
+    uint64_t tail_entries;
+    uint64_t keys;         // different ones in the tail
+    uint64_t postings;     // in the tail
+    uint64_t postings_sum; // of them: posting.h
     uint64_t unparsed;
     uint32_t next_log;
     uint32_t next_issuer;
@@ -116,3 +118,38 @@ MUST_USE bool catalogue_list_ranges(const struct catalogue *catalogue,
                                     struct lmdb_txn *txn, uint32_t log,
                                     struct log_range **out, size_t *num,
                                     struct arena *arena, struct err *err);
+
+// ------------------------------------------------------------ files
+
+enum catalogue_kind { CATALOGUE_SEGMENT = 1, CATALOGUE_RUN = 2 };
+
+// A file that belongs to the index: index/files.h says where it lies.
+struct catalogue_file {
+    enum catalogue_kind kind;
+    uint64_t number;           // never used again while the index is open
+    uint64_t first_id, end_id; // entries, or postings of entries, of these
+    uint64_t keys, postings;   // of a run
+    uint64_t bytes;
+};
+
+MUST_USE bool catalogue_put_file(const struct catalogue *catalogue,
+                                 struct lmdb_txn *txn,
+                                 const struct catalogue_file *file,
+                                 struct err *err);
+MUST_USE bool catalogue_delete_file(const struct catalogue *catalogue,
+                                    struct lmdb_txn *txn,
+                                    const struct catalogue_file *file,
+                                    struct err *err);
+
+// catalogue_list_files reads all of them, segments first, by number; free()
+// them.
+MUST_USE bool catalogue_list_files(const struct catalogue *catalogue,
+                                   struct lmdb_txn *txn,
+                                   struct catalogue_file **out, size_t *num,
+                                   struct err *err);
+
+// catalogue_seed gives the secret under which segments tell groups apart
+// (segment.h); made with the index.
+MUST_USE bool catalogue_seed(const struct catalogue *catalogue,
+                             struct lmdb_txn *txn, uint64_t *seed,
+                             struct err *err);

@@ -15,6 +15,7 @@ enum {
     SLOTS_FIRST = 256, // a power of two
     SAMPLES_BYTES_MAX = 8 * 1024 * 1024,
     COMPRESS_LEN_MIN = 32, // below this a frame only gets longer
+    RECORD_BITS_AT = 1,    // record.h
 };
 
 static bool no_memory(struct err *err)
@@ -30,10 +31,6 @@ bool chunk_new(struct chunk **out, struct err *err)
     // Offsets into these are 32 bits wide.
     chunk->key_bytes.max = UINT32_MAX;
     chunk->issuer_names.max = UINT32_MAX;
-    if (!zstd_codec_new(&chunk->codec, err)) {
-        chunk_free(chunk);
-        return false;
-    }
     *out = chunk;
     return true;
 }
@@ -254,6 +251,7 @@ void chunk_seal(struct chunk *chunk)
 
 // ------------------------------------------------------------ records
 
+// The digested dictionary is kept while the bytes stay the same.
 static bool use_dictionary(struct chunk *chunk, struct err *err)
 {
     uint64_t sum = checksum((struct bytes){0}, chunk->dictionary_bytes);
@@ -284,39 +282,58 @@ static bool keep_sample(struct chunk *chunk)
     return true;
 }
 
-// Appends plain_len and the payload to `bodies` after the head, which must
-// know whether it was compressed.
 static bool add_body(struct chunk *chunk, struct chunk_entry *out,
-                     struct record *record, struct err *err)
+                     const struct record *record)
 {
     struct buffer *bodies = &chunk->bodies;
     struct bytes plain = buffer_bytes(&chunk->plain);
-    size_t tail_at, payload_at;
 
+    if (plain.len > UINT32_MAX) return false;
     out->at = bodies->len;
-    if (plain.len >= COMPRESS_LEN_MIN) {
-        record->bits |= RECORD_COMPRESSED;
-        if (chunk->dictionary_bytes.len != 0) record->bits |= RECORD_DICTIONARY;
-    }
     record_append_head(bodies, record);
-    tail_at = bodies->len;
-    varint_append(bodies, plain.len);
-    payload_at = bodies->len;
-    if (!buffer_ok(bodies)) return no_memory(err);
-    if (plain.len >= COMPRESS_LEN_MIN &&
-        !zstd_compress(chunk->codec, chunk->dictionary, plain, bodies, err)) {
-        return false;
+    out->head_len = (uint32_t)(bodies->len - out->at);
+    out->plain_len = (uint32_t)plain.len;
+    buffer_append(bodies, plain);
+    return buffer_ok(bodies);
+}
+
+bool chunk_compress_begin(struct chunk *chunk, struct err *err)
+{
+    return (chunk->codec != NULL || zstd_codec_new(&chunk->codec, err)) &&
+           use_dictionary(chunk, err);
+}
+
+bool chunk_compress(struct chunk *chunk, const struct chunk_entry *entry,
+                    struct buffer *out, uint8_t *bits, struct err *err)
+{
+    const uint8_t *body = chunk->bodies.data + entry->at;
+    struct bytes plain = bytes_of(body + entry->head_len, entry->plain_len);
+    size_t payload_at;
+
+    *bits = body[RECORD_BITS_AT];
+    varint_append(out, plain.len);
+    payload_at = out->len;
+    if (plain.len >= COMPRESS_LEN_MIN) {
+        if (!zstd_compress(chunk->codec, chunk->dictionary, plain, out, err)) {
+            return false;
+        }
+        if (buffer_ok(out) && out->len - payload_at < plain.len) {
+            *bits |= RECORD_COMPRESSED;
+            if (chunk->dictionary_bytes.len != 0) *bits |= RECORD_DICTIONARY;
+            return true;
+        }
+        if (buffer_ok(out)) out->len = payload_at; // what does not shrink
     }
-    if (plain.len < COMPRESS_LEN_MIN ||
-        bodies->len - payload_at >= plain.len) { // what does not shrink
-        record->bits &= (uint8_t) ~(RECORD_COMPRESSED | RECORD_DICTIONARY);
-        bodies->len = payload_at;
-        bodies->data[out->at + 1] = record->bits;
-        buffer_append(bodies, plain);
-    }
-    out->head_len = (uint32_t)(tail_at - out->at);
-    out->tail_len = (uint32_t)(bodies->len - tail_at);
-    return buffer_ok(bodies) || no_memory(err);
+    buffer_append(out, plain);
+    return buffer_ok(out) || no_memory(err);
+}
+
+void chunk_swap(struct chunk *a, struct chunk *b)
+{
+    struct chunk other = *a;
+
+    *a = *b;
+    *b = other;
 }
 
 bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
@@ -330,7 +347,6 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
               sizeof *chunk->entries)) {
         return no_memory(err);
     }
-    if (chunk->num_entries == 0 && !use_dictionary(chunk, err)) return false;
     chunk->sealed = false;
     out = &chunk->entries[chunk->num_entries];
     *out = (struct chunk_entry){0};
@@ -347,7 +363,7 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
         !posting_each_term(entry, add_key, &adding)) {
         return no_memory(err);
     }
-    if (!add_body(chunk, out, &record, err)) return false;
+    if (!add_body(chunk, out, &record)) return no_memory(err);
     if ((entry->flags & FLAG_UNPARSED) != 0) chunk->num_unparsed++;
     chunk->num_entries++;
     return true;

@@ -1,4 +1,4 @@
-// chunk_content.h - what the tail reads of a chunk when it is appended.
+// chunk_content.h - what is read of a chunk when it is appended.
 
 #pragma once
 
@@ -7,10 +7,10 @@
 #include "index/store/zstd.h"
 
 struct chunk_entry {
-    size_t at;         // in bodies: head, then the length and the payload
-    uint32_t head_len; // record.h: kind to hashes
-    uint32_t tail_len; // plain_len and payload
-    uint32_t chain_at; // in chain_numbers
+    size_t at;          // in bodies: head, then the plain payload
+    uint32_t head_len;  // record.h: kind to hashes
+    uint32_t plain_len; // of the payload
+    uint32_t chain_at;  // in chain_numbers
     uint32_t num_chain;
     // X509: the issuer's Name, in issuer_names; else empty.
     uint32_t issuer_at;
@@ -31,7 +31,7 @@ struct chunk {
     uint64_t num_unparsed;
     struct bytes dictionary_bytes;
     uint64_t dictionary_sum; // of the bytes that `dictionary` was made from
-    struct zstd_dictionary *dictionary;
+    struct zstd_dictionary *dictionary; // NULL until something is compressed
     struct zstd_codec *codec;
 
     struct chunk_entry *entries;
@@ -59,3 +59,16 @@ struct chunk {
     size_t *sample_lens;
     size_t num_samples, size_samples;
 };
+
+// chunk_compress_begin makes ready for chunk_compress.
+MUST_USE bool chunk_compress_begin(struct chunk *chunk, struct err *err);
+
+// chunk_compress appends an entry's plain_len and payload as records have
+// them, and gives the record's bits.
+MUST_USE bool chunk_compress(struct chunk *chunk,
+                             const struct chunk_entry *entry,
+                             struct buffer *out, uint8_t *bits,
+                             struct err *err);
+
+// chunk_swap exchanges what two chunks hold.
+void chunk_swap(struct chunk *a, struct chunk *b);

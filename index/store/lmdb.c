@@ -947,6 +947,14 @@ bool lmdb_delete(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
            fail(txn->env, txn->bytes_put, rc, "write", err);
 }
 
+bool lmdb_empty(struct lmdb_txn *txn, lmdb_db db, struct err *err)
+{
+    int rc;
+
+    CALL(rc, mdb_drop(txn->txn, db, 0));
+    return rc == 0 || fail(txn->env, txn->bytes_put, rc, "write", err);
+}
+
 bool lmdb_cursor_open(struct lmdb_cursor **out, struct lmdb_txn *txn,
                       lmdb_db db, struct err *err)
 {

@@ -98,6 +98,9 @@ MUST_USE bool lmdb_append(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
 MUST_USE bool lmdb_delete(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
                           struct err *err);
 
+// lmdb_empty removes all keys of a database.
+MUST_USE bool lmdb_empty(struct lmdb_txn *txn, lmdb_db db, struct err *err);
+
 // lmdb_cursor_open makes a cursor; close it before its transaction ends.
 MUST_USE bool lmdb_cursor_open(struct lmdb_cursor **out, struct lmdb_txn *txn,
                                lmdb_db db, struct err *err);

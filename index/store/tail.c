@@ -12,7 +12,11 @@
 #include "index/store/posting.h"
 #include "index/store/row.h"
 
-enum { NUMBER_LEN = 4, ISSUER_KEY_MAX = 1 + SHA256_LEN };
+enum {
+    NUMBER_LEN = 4,
+    ISSUER_KEY_MAX = 1 + SHA256_LEN,
+    RECORD_BITS_AT = 1, // record.h
+};
 
 bool tail_open(struct tail *tail, struct lmdb_txn *txn, struct err *err)
 {
@@ -187,8 +191,8 @@ bool tail_dictionary(const struct tail *tail, struct lmdb_txn *txn,
                    bytes_of(key, sizeof key), bytes, &found, err);
 }
 
-static bool keep_dictionary(const struct tail *tail, struct lmdb_txn *txn,
-                            const struct chunk *chunk, struct err *err)
+bool tail_keep_dictionary(const struct tail *tail, struct lmdb_txn *txn,
+                          const struct chunk *chunk, struct err *err)
 {
     uint8_t key[NUMBER_LEN];
     struct buffer row = {0};
@@ -223,17 +227,18 @@ struct appending {
     struct buffer row;
 };
 
-static bool number_issuers(struct appending *a, struct err *err)
+bool tail_number_issuers(const struct tail *tail, struct lmdb_txn *txn,
+                         const struct chunk *chunk,
+                         struct catalogue_counts *counts, uint32_t **numbers,
+                         struct err *err)
 {
-    const struct chunk *chunk = a->chunk;
-
-    a->numbers = calloc(chunk->num_issuers + 1, sizeof *a->numbers);
-    if (a->numbers == NULL) return no_memory(err);
+    *numbers = calloc(chunk->num_issuers + 1, sizeof **numbers);
+    if (*numbers == NULL) return no_memory(err);
     for (size_t i = 0; i < chunk->num_issuers; i++) {
         uint64_t known_from;
 
-        if (!number_issuer(a->tail, a->txn, &chunk->issuers[i], &a->numbers[i],
-                           &known_from, a->counts, err)) {
+        if (!number_issuer(tail, txn, &chunk->issuers[i], &(*numbers)[i],
+                           &known_from, counts, err)) {
             return false;
         }
     }
@@ -244,30 +249,27 @@ static bool append_entry(struct appending *a, const struct chunk_entry *entry,
                          uint64_t id, struct err *err)
 {
     const uint8_t *body = a->chunk->bodies.data + entry->at;
-    struct buffer *chain = &a->row;
-    uint8_t key[LMDB_ID_LEN], *space;
-    size_t len;
+    struct buffer *row = &a->row;
+    uint8_t key[LMDB_ID_LEN], *space, bits;
 
-    buffer_reset(chain);
-    varint_append(chain, entry->num_chain);
+    buffer_reset(row);
+    buffer_append(row, bytes_of(body, entry->head_len));
+    varint_append(row, entry->num_chain);
     for (size_t i = 0; i < entry->num_chain; i++) {
-        varint_append(chain,
+        varint_append(row,
                       a->numbers[a->chunk->chain_numbers[entry->chain_at + i]]);
     }
-    if (!buffer_ok(chain)) return no_memory(err);
-    len = entry->head_len + chain->len + entry->tail_len;
+    if (!chunk_compress(a->chunk, entry, row, &bits, err)) return false;
+    row->data[RECORD_BITS_AT] = bits;
     bytes_put_uint(key, id, sizeof key);
     if (!lmdb_append(a->txn, a->tail->entries, bytes_of(key, sizeof key),
-                     CHECKSUM_LEN + len, &space, err)) {
+                     CHECKSUM_LEN + row->len, &space, err)) {
         return false;
     }
-    memcpy(space + CHECKSUM_LEN, body, entry->head_len);
-    memcpy(space + CHECKSUM_LEN + entry->head_len, chain->data, chain->len);
-    memcpy(space + CHECKSUM_LEN + entry->head_len + chain->len,
-           body + entry->head_len, entry->tail_len);
+    memcpy(space + CHECKSUM_LEN, row->data, row->len);
     bytes_put_uint(space,
                    checksum(bytes_of(key, sizeof key),
-                            bytes_of(space + CHECKSUM_LEN, len)),
+                            bytes_of(space + CHECKSUM_LEN, row->len)),
                    CHECKSUM_LEN);
     return true;
 }
@@ -358,10 +360,11 @@ struct issuer_memory {
     struct sha256_hash key_sha256;
 };
 
-static bool recall_issuer(struct appending *a, struct issuer_memory *memory,
+static bool recall_issuer(const struct tail *tail, struct lmdb_txn *txn,
+                          const struct chunk *chunk,
+                          struct issuer_memory *memory,
                           const struct chunk_entry *entry, struct err *err)
 {
-    const struct chunk *chunk = a->chunk;
     uint32_t number = chunk->chain_numbers[entry->chain_at];
     uint64_t known_from;
 
@@ -372,36 +375,55 @@ static bool recall_issuer(struct appending *a, struct issuer_memory *memory,
     memory->known = true;
     memory->number = number;
     memory->name_at = entry->issuer_at;
-    return tail_issuer_key(a->tail, a->txn, &chunk->issuers[number],
+    return tail_issuer_key(tail, txn, &chunk->issuers[number],
                            bytes_of(chunk->issuer_names.data + entry->issuer_at,
                                     entry->issuer_len),
                            &memory->key_sha256, &known_from, &memory->found,
                            err);
 }
 
-static bool append_issuer_keys(struct appending *a, struct lmdb_cursor *cursor,
-                               struct err *err)
+bool tail_each_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
+                          const struct chunk *chunk, tail_key_visit *visit,
+                          void *context, struct err *err)
 {
     struct issuer_memory memory = {0};
     struct buffer key = {0};
-    bool held, ok = true;
+    bool ok = true;
 
-    for (size_t i = 0; ok && i < a->chunk->num_entries; i++) {
-        const struct chunk_entry *entry = &a->chunk->entries[i];
+    for (size_t i = 0; ok && i < chunk->num_entries; i++) {
+        const struct chunk_entry *entry = &chunk->entries[i];
 
         if (entry->issuer_len == 0) continue;
-        ok = recall_issuer(a, &memory, entry, err);
+        ok = recall_issuer(tail, txn, chunk, &memory, entry, err);
         if (!ok || !memory.found) continue;
         buffer_reset(&key);
         keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&memory.key_sha256));
         ok = (buffer_ok(&key) || no_memory(err)) &&
-             key_is_held(a, cursor, buffer_bytes(&key), &held, err) &&
-             append_key(a, cursor, buffer_bytes(&key), a->first_id + i,
-                        VIA_UNAUTHENTICATED, false, err);
-        if (ok && !held) a->counts->keys++;
+             visit(context, buffer_bytes(&key), i, err);
     }
     buffer_cleanup(&key);
     return ok;
+}
+
+struct issuer_appending {
+    struct appending *appending;
+    struct lmdb_cursor *cursor;
+};
+
+static bool append_issuer_key(void *context, struct bytes key, uint64_t entry,
+                              struct err *err)
+{
+    const struct issuer_appending *i = context;
+    struct appending *a = i->appending;
+    bool held;
+
+    if (!key_is_held(a, i->cursor, key, &held, err) ||
+        !append_key(a, i->cursor, key, a->first_id + entry, VIA_UNAUTHENTICATED,
+                    false, err)) {
+        return false;
+    }
+    if (!held) a->counts->keys++;
+    return true;
 }
 
 static bool append_all_keys(struct appending *a, struct err *err)
@@ -410,7 +432,10 @@ static bool append_all_keys(struct appending *a, struct err *err)
     bool ok;
 
     if (!lmdb_cursor_open(&cursor, a->txn, a->tail->keys, err)) return false;
-    ok = append_keys(a, cursor, err) && append_issuer_keys(a, cursor, err);
+    ok = append_keys(a, cursor, err) &&
+         tail_each_issuer_key(
+             a->tail, a->txn, a->chunk, append_issuer_key,
+             &(struct issuer_appending){.appending = a, .cursor = cursor}, err);
     lmdb_cursor_close(cursor);
     return ok;
 }
@@ -427,7 +452,9 @@ bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
     bool ok;
 
     chunk_seal(chunk);
-    ok = keep_dictionary(tail, txn, chunk, err) && number_issuers(&a, err);
+    ok = tail_keep_dictionary(tail, txn, chunk, err) &&
+         chunk_compress_begin(chunk, err) &&
+         tail_number_issuers(tail, txn, chunk, counts, &a.numbers, err);
     for (size_t i = 0; ok && i < chunk->num_entries; i++) {
         ok = append_entry(&a, &chunk->entries[i], a.first_id + i, err);
     }
@@ -436,6 +463,7 @@ bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
     buffer_cleanup(&a.row);
     if (!ok) return false;
     counts->next_id += chunk->num_entries;
+    counts->tail_entries += chunk->num_entries;
     counts->unparsed += chunk->num_unparsed;
     return true;
 }
@@ -490,4 +518,17 @@ bool tail_chain(const struct tail *tail, struct lmdb_txn *txn,
     }
     *chain = out;
     return true;
+}
+
+// ------------------------------------------------------------ emptying
+
+bool tail_empty(const struct tail *tail, struct lmdb_txn *txn,
+                struct catalogue_counts *counts, struct err *err)
+{
+    counts->tail_entries = 0;
+    counts->keys = 0;
+    counts->postings = 0;
+    counts->postings_sum = 0;
+    return lmdb_empty(txn, tail->entries, err) &&
+           lmdb_empty(txn, tail->keys, err);
 }

@@ -36,6 +36,32 @@ MUST_USE bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
                           struct chunk *chunk, struct catalogue_counts *counts,
                           struct err *err);
 
+// tail_empty takes all entries and keys away; issuers and dictionaries stay.
+MUST_USE bool tail_empty(const struct tail *tail, struct lmdb_txn *txn,
+                         struct catalogue_counts *counts, struct err *err);
+
+// tail_number_issuers gives the index's numbers of a chunk's issuers; free()
+// them, also when it failed.
+MUST_USE bool tail_number_issuers(const struct tail *tail, struct lmdb_txn *txn,
+                                  const struct chunk *chunk,
+                                  struct catalogue_counts *counts,
+                                  uint32_t **numbers, struct err *err);
+
+// tail_each_issuer_key visits the issuer keys of a chunk's final certificates:
+// `entry` is the position in the chunk.
+typedef bool tail_key_visit(void *context, struct bytes key, uint64_t entry,
+                            struct err *err);
+MUST_USE bool tail_each_issuer_key(const struct tail *tail,
+                                   struct lmdb_txn *txn,
+                                   const struct chunk *chunk,
+                                   tail_key_visit *visit, void *context,
+                                   struct err *err);
+
+// tail_keep_dictionary stores a chunk's dictionary when its log has none.
+MUST_USE bool tail_keep_dictionary(const struct tail *tail,
+                                   struct lmdb_txn *txn,
+                                   const struct chunk *chunk, struct err *err);
+
 // tail_add_issuer keeps a certificate under its fingerprint.
 MUST_USE bool tail_add_issuer(const struct tail *tail, struct lmdb_txn *txn,
                               struct bytes der, struct catalogue_counts *counts,

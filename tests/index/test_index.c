@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "index/index.h"
+#include "index/handle.h"
 #include "index/store/keys.h"
 #include "tests/support/made_log.h"
 
@@ -41,13 +41,58 @@ static int remove_folder(void **state)
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+// How an index comes to lie: whatever it is, answers are the same.
+struct shape {
+    const char *name;
+    uint64_t memory, tail_max, tail_full;
+    bool flushed, compacted; // before it is looked at
+};
+
+static const struct shape shapes[] = {
+    {.name = "tail"},
+    {.name = "files", .memory = 1, .tail_full = 1000},
+    {.name = "mixed", .memory = 1, .tail_max = 60, .tail_full = 150},
+    {.name = "many", .memory = 1, .tail_max = 1000, .tail_full = 1},
+    {.name = "waiting", .memory = 1 << 30, .flushed = true},
+    {.name = "compacted",
+     .memory = 1,
+     .tail_max = 60,
+     .tail_full = 1000,
+     .compacted = true},
+    {.name = "compacted tail", .compacted = true},
+};
+static const struct shape *shape = &shapes[0];
+
 static struct index *open_index(enum index_mode mode)
 {
     struct err err = {0};
     struct index *index;
 
+    test_case = shape->name;
     if (!index_open(&index, folder, mode, &err)) fail_msg("%s", err.text);
+    if (mode == INDEX_READ || shape->memory == 0) return index;
+    index->bulk.tail_max = shape->tail_max;
+    index->bulk.tail_full = shape->tail_full;
+    if (!index_set_memory(index, shape->memory, &err)) fail_msg("%s", err.text);
     return index;
+}
+
+static bool goes_on(void *context, const char *step, uint64_t done,
+                    uint64_t total)
+{
+    (void)context;
+    return strlen(step) > 0 && done <= total;
+}
+
+// Brings an index into its shape before it is looked at.
+static void settle(struct index *index)
+{
+    struct err err = {0};
+
+    if (shape->flushed && !index_flush(index, &err)) fail_msg("%s", err.text);
+    if (shape->compacted && !index_compact(index, goes_on, NULL, &err)) {
+        fail_msg("%s", err.text);
+    }
 }
 
 static struct snapshot *open_snapshot(struct index *index)
@@ -190,8 +235,32 @@ static bool append_some(struct filling *filling, struct index *index)
 
 // ------------------------------------------------------------ comparing
 
+// Runs hold these shortened; they are only asked for one by one.
+static bool is_shortened(struct bytes key)
+{
+    uint8_t out[1 + RUN_KEY_HASH_LEN];
+    bool exact;
+
+    if (shape->memory == 0 && !shape->compacted) return false;
+    (void)run_key(key, out, &exact);
+    return !exact || (key.len == sizeof out && key.data[0] >= TERM_CERT_SHA256);
+}
+
+static bool next(struct cursor *cursor, struct posting *posting, bool one_key,
+                 bool *found)
+{
+    struct err err = {0};
+
+    do {
+        if (!cursor_next(cursor, posting, found, &err)) {
+            fail_msg("%s", err.text);
+        }
+    } while (*found && !one_key && is_shortened(posting->key));
+    return *found;
+}
+
 static void check_range(struct snapshot *snapshot, struct bytes first,
-                        struct bytes end)
+                        struct bytes end, bool one_key)
 {
     struct cursor *cursor;
     struct posting posting;
@@ -203,15 +272,16 @@ static void check_range(struct snapshot *snapshot, struct bytes first,
         struct bytes key = bytes_of(rows[i].key, rows[i].len);
 
         if (bytes_compare(key, first) < 0 ||
-            (end.len != 0 && bytes_compare(key, end) >= 0)) {
+            (end.len != 0 && bytes_compare(key, end) >= 0) ||
+            (!one_key && is_shortened(key))) {
             continue;
         }
-        CHECK(cursor_next(cursor, &posting, &found, &err) && found);
+        CHECK(next(cursor, &posting, one_key, &found));
         CHECK(bytes_equal(posting.key, key));
         CHECK(posting.id == rows[i].id);
         CHECK(posting.via == rows[i].via);
     }
-    CHECK(cursor_next(cursor, &posting, &found, &err) && !found);
+    CHECK(!next(cursor, &posting, one_key, &found));
     cursor_close(cursor);
 }
 
@@ -219,7 +289,7 @@ static void check_ranges(struct snapshot *snapshot)
 {
     struct bytes nothing = {0};
 
-    check_range(snapshot, nothing, nothing);
+    check_range(snapshot, nothing, nothing, false);
     for (int i = 0; i < 60; i++) {
         const struct row *a = &rows[random_below(num_rows)];
         const struct row *b = &rows[random_below(num_rows)];
@@ -227,9 +297,10 @@ static void check_ranges(struct snapshot *snapshot)
 
         buffer_append(&exact, bytes_of(a->key, a->len));
         buffer_append_byte(&exact, 0);
-        check_range(snapshot, bytes_of(a->key, a->len), buffer_bytes(&exact));
+        check_range(snapshot, bytes_of(a->key, a->len), buffer_bytes(&exact),
+                    true);
         check_range(snapshot, bytes_of(a->key, random_below(a->len)),
-                    bytes_of(b->key, b->len));
+                    bytes_of(b->key, b->len), false);
         buffer_cleanup(&exact);
     }
 }
@@ -243,16 +314,19 @@ static void check_seeks(struct snapshot *snapshot)
                       &err));
     for (size_t i = 0; i < num_rows; i++) {
         struct posting posting;
+        size_t k = i + 1;
         bool found;
 
         CHECK(cursor_seek_after(cursor, bytes_of(rows[i].key, rows[i].len),
                                 rows[i].id, &err));
-        CHECK(cursor_next(cursor, &posting, &found, &err));
-        CHECK(found == (i + 1 < num_rows));
+        while (k < num_rows &&
+               is_shortened(bytes_of(rows[k].key, rows[k].len))) {
+            k++;
+        }
+        CHECK(next(cursor, &posting, false, &found) == (k < num_rows));
         if (!found) continue;
-        CHECK(posting.id == rows[i + 1].id &&
-              bytes_equal(posting.key,
-                          bytes_of(rows[i + 1].key, rows[i + 1].len)));
+        CHECK(posting.id == rows[k].id &&
+              bytes_equal(posting.key, bytes_of(rows[k].key, rows[k].len)));
     }
     cursor_close(cursor);
 }
@@ -341,11 +415,15 @@ static void check_logs(struct filling *filling, struct snapshot *snapshot)
     }
     CHECK(snapshot_stat(snapshot, &stat, &err));
     CHECK(stat.entries == filling->next_id - 1);
-    CHECK(stat.postings == num_rows && stat.keys == keys);
+    CHECK(stat.postings == num_rows);
+    // What stands in several files is counted in each.
+    CHECK(stat.runs + (stat.tail_entries > 0) <= 1 ? stat.keys == keys
+                                                   : stat.keys >= keys);
+    CHECK(!shape->compacted || (stat.runs == 1 && stat.segments == 1));
     CHECK(snapshot_next_id(snapshot) == filling->next_id);
 }
 
-static void answers_as_the_naive_copy_does(void **state)
+static void answer_in_a_shape(void)
 {
     struct index *index = open_index(INDEX_WRITE);
     struct filling filling;
@@ -353,7 +431,6 @@ static void answers_as_the_naive_copy_does(void **state)
     struct err err = {0};
     bool changed, more = true;
 
-    (void)state;
     begin(&filling, index);
     snapshot = open_snapshot(index);
     while (more) {
@@ -362,13 +439,16 @@ static void answers_as_the_naive_copy_does(void **state)
         for (int i = 0; more && i < 6; i++) {
             more = append_some(&filling, index);
         }
+        settle(index);
         CHECK(snapshot_renew(snapshot, &changed, &err));
         check_ranges(snapshot);
         check_entries(&filling, snapshot);
         check_logs(&filling, snapshot);
     }
     check_seeks(snapshot);
-    CHECK(snapshot_renew(snapshot, &changed, &err) && !changed);
+    if (shape->memory == 0) {
+        CHECK(snapshot_renew(snapshot, &changed, &err) && !changed);
+    }
     snapshot_close(snapshot);
     index_close(index);
     // And after it was opened again, by a reader.
@@ -380,6 +460,18 @@ static void answers_as_the_naive_copy_does(void **state)
     snapshot_close(snapshot);
     index_close(index);
     finish(&filling);
+}
+
+static void answers_as_the_naive_copy_does(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        shape = &shapes[i];
+        answer_in_a_shape();
+        (void)remove_folder(NULL);
+        CHECK(mkdir(folder, 0777) == 0);
+    }
+    shape = &shapes[0];
 }
 
 static void a_snapshot_does_not_move(void **state)
@@ -405,6 +497,7 @@ static void a_snapshot_does_not_move(void **state)
     for (int i = 0; i < 4; i++) {
         CHECK(append_some(&filling, index));
     }
+    CHECK(index_flush(index, &err));
     {
         struct row *after = rows;
         size_t num_after = num_rows;

@@ -1,0 +1,102 @@
+// bulk.h - many entries at once: chunks wait in memory, then become files.
+//
+//   index_append     takes chunks over
+//   a flush          few entries: to the tail, the ordinary way; many:
+//     transaction    issuers get numbers, issuers' certificates are kept
+//     two threads    records -> segment; keys, sorted -> run; both synced
+//     transaction    names the files, notes chunks, logs and counts
+//   merge thread     runs become fewer, in tiers (merge.h)
+//
+// A crash loses what was not flushed, and never a part of it: entries, keys and
+// the log's position come with one transaction.
+//
+// Order     locks are taken in this order: append_mutex, merge_mutex (never
+//           held over work), index.write_mutex.
+// Result    after an error nothing more is taken.
+
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "index/index.h"
+#include "index/store/catalogue.h"
+#include "index/store/sort.h"
+
+struct bulk_chunk {
+    struct chunk *chunk;
+    struct chunk_proof proof;
+    struct buffer served; // bytes of the proof's head
+};
+
+struct bulk {
+    uint64_t memory;              // 0: chunks do not wait
+    uint64_t tail_max;            // fewer entries go to the tail
+    uint64_t tail_full;           // of so many the tail is made into files
+    uint64_t next_number;         // of files
+    pthread_mutex_t append_mutex; // of what follows
+    struct bulk_chunk *chunks;
+    size_t num_chunks, size_chunks;
+    uint64_t num_entries, num_bytes;
+    struct timespec since; // the first one waits
+    bool failed;
+    struct sort sort;
+
+    pthread_mutex_t merge_mutex; // of what follows
+    pthread_cond_t merge_changed;
+    pthread_t merge_thread;
+    bool merge_started, merge_stop, merge_wanted, merging, merge_failed;
+    struct err merge_err;
+    size_t num_runs; // as the last to name files saw it
+};
+
+void bulk_init(struct bulk *bulk);
+
+// bulk_close flushes, ends the thread and frees what it holds.
+void bulk_close(struct index *index);
+
+// bulk_append is index_append of an index that has room for waiting.
+MUST_USE bool bulk_append(struct index *index, struct chunk *const *chunks,
+                          const struct chunk_proof *proofs, size_t num_chunks,
+                          struct err *err);
+
+// bulk_take_number gives the number of a new file.
+uint64_t bulk_take_number(struct index *index);
+
+// bulk_name_files puts `add` into the catalogue and takes `drop` out of it, in
+// one transaction, and unlinks what was dropped.
+MUST_USE bool bulk_name_files(struct index *index,
+                              const struct catalogue_file *add, size_t num_add,
+                              const struct catalogue_file *drop,
+                              size_t num_drop, struct err *err);
+
+// bulk_flush_tail makes files of what the tail holds, under append_mutex.
+MUST_USE bool bulk_flush_tail(struct index *index, compact_progress *progress,
+                              void *context, struct err *err);
+
+// bulk_merge merges some runs, as the tier policy says or, with `all`, towards
+// one; `did` is false when there is nothing to do.
+MUST_USE bool bulk_merge(struct index *index, bool all,
+                         compact_progress *progress, void *context, bool *did,
+                         struct err *err);
+
+// bulk_write_run writes what bulk.sort holds, sorted, as the run `file`.
+MUST_USE bool bulk_write_run(struct index *index, struct catalogue_file *file,
+                             uint64_t first_id, uint64_t end_id,
+                             struct err *err);
+
+// bulk_start_merging starts the merge thread, bulk_stop_merging ends it.
+MUST_USE bool bulk_start_merging(struct index *index, struct err *err);
+void bulk_stop_merging(struct index *index);
+
+// bulk_merge_wanted tells the thread of new runs.
+void bulk_merge_wanted(struct index *index, size_t num_new);
+
+// bulk_wait_for_merge waits until there is room for another run; false when
+// the thread failed.
+MUST_USE bool bulk_wait_for_merge(struct index *index, struct err *err);
+
+// bulk_check_space looks for `need` bytes of room on the index's disk.
+MUST_USE bool bulk_check_space(const struct index *index, uint64_t need,
+                               struct err *err);
