@@ -316,7 +316,9 @@ static int ingest(const struct options *options, const struct choice *choice,
     int code;
 
     if (keys == NULL) return err_exit_code(err->code);
+    // A quarter of --memory is for what waits to be written.
     if (index_open(&index, dir, INDEX_WRITE, err) &&
+        index_set_memory(index, options->memory / 4, err) &&
         choice_check_age(choice, options, dir, err) &&
         pipeline_open(&pipeline, index, &given, err) &&
         add_logs(pipeline, index, choice, keys, options, err)) {

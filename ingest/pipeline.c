@@ -13,6 +13,7 @@ enum {
     // What one entry makes LMDB hold until a transaction ends, measured on
     // the test log: the pages of its record and of some four keys.
     TRANSACTION_BYTES_PER_ENTRY = 6 << 10,
+    IDLE_MS = 200, // without a batch, until what waits is flushed
 };
 
 struct ring_thread {
@@ -232,6 +233,30 @@ static void give_back(struct pipeline *pipeline, struct batch *batch)
     abort(); // a batch of no log
 }
 
+// What was appended becomes visible when nothing more has come for a while.
+static void wait_for_batch(struct pipeline *pipeline)
+{
+    uint64_t idle_ms = 0;
+
+    while (!queue_wait(&pipeline->to_write, IDLE_MS)) {
+        struct err err;
+
+        idle_ms += IDLE_MS;
+        if (is_failed(pipeline)) continue;
+        if (!index_flush_idle(pipeline->index, idle_ms, &err)) {
+            pipeline_fail(pipeline, &err);
+        }
+    }
+}
+
+static void flush_rest(struct pipeline *pipeline)
+{
+    struct err err;
+
+    if (is_failed(pipeline)) return;
+    if (!index_flush(pipeline->index, &err)) pipeline_fail(pipeline, &err);
+}
+
 static void *run_writer(void *context)
 {
     struct pipeline *pipeline = context;
@@ -239,8 +264,11 @@ static void *run_writer(void *context)
         pipeline->options->memory / 4 / TRANSACTION_BYTES_PER_ENTRY;
     struct batch *first;
 
-    while ((first = queue_take(&pipeline->to_write, CHUNKS_A_TRANSACTION,
-                               entries_max)) != NULL) {
+    for (;;) {
+        wait_for_batch(pipeline);
+        first =
+            queue_take(&pipeline->to_write, CHUNKS_A_TRANSACTION, entries_max);
+        if (first == NULL) break;
         uint64_t begun = thread_cpu_ns(), cpu_ns;
         struct err err = {0};
         size_t num = 0;
@@ -261,7 +289,15 @@ static void *run_writer(void *context)
             first = next;
         }
     }
+    flush_rest(pipeline);
     return NULL;
+}
+
+bool pipeline_snapshot(struct pipeline *pipeline, struct snapshot **out,
+                       struct err *err)
+{
+    return index_flush(pipeline->index, err) &&
+           snapshot_open(out, pipeline->index, err);
 }
 
 // ---------------------------------------------------------------- ring threads

@@ -82,6 +82,10 @@ pipeline_options(const struct pipeline *pipeline);
 // reader_take_back on the reader's thread.
 void pipeline_write(struct pipeline *pipeline, struct batch *batch);
 
+// pipeline_snapshot opens a snapshot that holds everything that was written.
+MUST_USE bool pipeline_snapshot(struct pipeline *pipeline,
+                                struct snapshot **out, struct err *err);
+
 // pipeline_fail ends everything: the index or memory has failed.
 void pipeline_fail(struct pipeline *pipeline, const struct err *err);
 

@@ -2,12 +2,19 @@
 
 #include "ingest/queue.h"
 
+#include <time.h>
+
 void queue_init(struct queue *queue)
 {
+    pthread_condattr_t attributes;
+
     *queue = (struct queue){0};
     queue->last = &queue->first;
     (void)pthread_mutex_init(&queue->lock, NULL);
-    (void)pthread_cond_init(&queue->changed, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&queue->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
 }
 
 void queue_cleanup(struct queue *queue)
@@ -56,6 +63,28 @@ struct batch *queue_take(struct queue *queue, size_t max, uint64_t entries_max)
     first = cut(queue, max, entries_max);
     (void)pthread_mutex_unlock(&queue->lock);
     return first;
+}
+
+bool queue_wait(struct queue *queue, uint64_t ms)
+{
+    struct timespec end;
+    bool is_there;
+    int rc = 0;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (time_t)(ms / 1000);
+    end.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_nsec -= 1000000000;
+        end.tv_sec++;
+    }
+    (void)pthread_mutex_lock(&queue->lock);
+    while (queue->first == NULL && !queue->closed && rc == 0) {
+        rc = pthread_cond_timedwait(&queue->changed, &queue->lock, &end);
+    }
+    is_there = queue->first != NULL || queue->closed;
+    (void)pthread_mutex_unlock(&queue->lock);
+    return is_there;
 }
 
 struct batch *queue_take_all(struct queue *queue)

@@ -29,6 +29,10 @@ void queue_put(struct queue *queue, struct batch *batch);
 // when the queue is closed and empty.
 struct batch *queue_take(struct queue *queue, size_t max, uint64_t entries_max);
 
+// queue_wait waits until there is a batch or the queue is closed; false when
+// neither came in `ms`.
+bool queue_wait(struct queue *queue, uint64_t ms);
+
 // queue_take_all takes all there are without waiting; NULL when there is none.
 struct batch *queue_take_all(struct queue *queue);
 

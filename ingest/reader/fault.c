@@ -118,7 +118,7 @@ static bool own_right(struct reader *reader, uint64_t position, uint64_t size,
     bool ok;
 
     if (size > reader->log.verified || size - position > OWN_LEAVES_MAX ||
-        !snapshot_open(&snapshot, pipeline_index(reader->pipeline), NULL)) {
+        !pipeline_snapshot(reader->pipeline, &snapshot, NULL)) {
         return false;
     }
     subtrees_init(&trees, 0, position);

@@ -234,7 +234,7 @@ static bool own_root(struct reader *reader, uint64_t size,
     struct err err;
     bool ok;
 
-    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), &err)) {
+    if (!pipeline_snapshot(reader->pipeline, &snapshot, &err)) {
         reader_fail(reader, &err);
         return false;
     }
@@ -378,7 +378,7 @@ static bool plan(struct reader *reader, uint64_t first, uint64_t end,
     reader->gap = 0;
     reader->totals.goal = 0;
     reader->has_missing = false;
-    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), err)) {
+    if (!pipeline_snapshot(reader->pipeline, &snapshot, err)) {
         return false;
     }
     ok = snapshot_ranges(snapshot, reader->log.number, &held, &num_held,

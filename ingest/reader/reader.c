@@ -75,7 +75,7 @@ bool reader_reload(struct reader *reader, struct err *err)
     arena_reset(&reader->heads_arena);
     reader->accepted = NULL;
     reader->num_accepted = 0;
-    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), err)) {
+    if (!pipeline_snapshot(reader->pipeline, &snapshot, err)) {
         return false;
     }
     log = snapshot_find_log(snapshot, reader->log.number);
