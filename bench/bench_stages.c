@@ -120,8 +120,8 @@ static const char *const stage_names[NUM_STAGES] = {
     "SHA-256 of the leaf",
     "cut the tile into entries",
     "understand: certificate, names, hashes",
-    "encode: record, keys, zstd",
-    "append: LMDB, sync included",
+    "encode: record, keys",
+    "append: zstd, LMDB, sync included",
 };
 
 struct run {
