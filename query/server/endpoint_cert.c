@@ -27,7 +27,7 @@ bool route_find_certificate(struct route *route, const struct sha256_hash *hash,
               pem_find(snapshot, hash, &state, &der, &arena, err);
 
     if (ok && state == PEM_FOUND && as_pem) {
-        pem_append(out, der);
+        text_append_pem(out, der);
     } else if (ok && state == PEM_FOUND) {
         buffer_append(out, der);
     } else if (ok && state == PEM_NOT_KEPT) {

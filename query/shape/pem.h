@@ -2,14 +2,7 @@
 
 #pragma once
 
-#include "index/base/text.h"
 #include "index/index.h"
-
-// pem_append writes a certificate as PEM.
-static inline void pem_append(struct buffer *out, struct bytes der)
-{
-    text_append_pem(out, der);
-}
 
 // What is held under a certificate's hash.
 enum pem_state {
