@@ -239,7 +239,8 @@ static bool check_entry(struct window *w, struct merkle_frontier *frontier,
     if (!snapshot_record(snapshot, w->id, &record, &plain, arena, err)) {
         return false;
     }
-    if (!snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
+    if (!snapshot_decode(snapshot, &record, plain, ENTRY_ALL, &entry, arena,
+                         err)) {
         return err_wrap(err, "entry %" PRIu64, w->id);
     }
     merkle_append(frontier, &entry.leaf_hash);
@@ -321,7 +322,8 @@ static bool trace_row(struct window *w, struct bytes row, struct arena *arena,
     if (!bytes_read_uint(&id, &w->id, LMDB_ID_LEN)) return true;
     // What cannot be read was reported with its chunk.
     if (!snapshot_record(snapshot, w->id, &record, &plain, arena, err) ||
-        !snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
+        !snapshot_decode(snapshot, &record, plain, ENTRY_ALL, &entry, arena,
+                         err)) {
         return err->code != ERR_MEMORY;
     }
     if (!add_entry(w, &entry, err)) return err->code != ERR_MEMORY;

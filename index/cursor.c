@@ -199,7 +199,8 @@ static bool is_meant(struct cursor *cursor, uint64_t id, bool *meant,
                      segment_group(snapshot->index->group_seed, &hash);
         return true;
     }
-    ok = snapshot_entry(snapshot, id, &entry, &has_bytes, &cursor->arena, err);
+    ok = snapshot_entry(snapshot, id, ENTRY_ALL, &entry, &has_bytes,
+                        &cursor->arena, err);
     if (ok && !posting_each_term(&entry, compare_term, &wanted)) {
         ok = no_memory(err);
     }

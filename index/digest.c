@@ -91,8 +91,8 @@ static bool add_chunk(void *context, const struct chunk_info *chunk,
         struct entry entry;
         bool has_bytes;
 
-        if (!snapshot_entry(digest->snapshot, chunk->id + i, &entry, &has_bytes,
-                            &digest->arena, err)) {
+        if (!snapshot_entry(digest->snapshot, chunk->id + i, ENTRY_ALL, &entry,
+                            &has_bytes, &digest->arena, err)) {
             return false;
         }
         add_authenticated(digest, &entry);

@@ -100,11 +100,12 @@ MUST_USE bool snapshot_record(struct snapshot *snapshot, uint64_t id,
                               struct record *record, struct bytes *plain,
                               struct arena *arena, struct err *err);
 
-// snapshot_decode makes an entry of a record.
+// snapshot_decode makes an entry of a record: those of its parts (enum
+// entry_part) that are wanted.
 MUST_USE bool snapshot_decode(struct snapshot *snapshot,
                               const struct record *record, struct bytes plain,
-                              struct entry *entry, struct arena *arena,
-                              struct err *err);
+                              unsigned parts, struct entry *entry,
+                              struct arena *arena, struct err *err);
 
 // snapshot_plain makes the plain payload of a tail's record, in `arena`.
 MUST_USE bool snapshot_plain(struct snapshot *snapshot,

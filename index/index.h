@@ -191,12 +191,14 @@ MUST_USE bool snapshot_group(struct snapshot *snapshot, uint64_t id,
                              struct sha256_hash *group, struct arena *arena,
                              struct err *err);
 
-// snapshot_entry reads the entry whole and understands it, in `arena`.  Of an
-// index kept as facts the certificate's bytes are not there (`*has_bytes` is
-// false): cert holds what was kept, hashes are those of the original.
+// snapshot_entry reads the entry and understands those of its parts that are
+// wanted (enum entry_part), in `arena`.  Of an index kept as facts the
+// certificate's bytes are not there (`*has_bytes` is false): cert holds what
+// was kept, hashes are those of the original.
 MUST_USE bool snapshot_entry(struct snapshot *snapshot, uint64_t id,
-                             struct entry *entry, bool *has_bytes,
-                             struct arena *arena, struct err *err);
+                             unsigned parts, struct entry *entry,
+                             bool *has_bytes, struct arena *arena,
+                             struct err *err);
 
 // snapshot_find_entry finds the id of a log's entry; ERR_NOT_FOUND.
 MUST_USE bool snapshot_find_entry(struct snapshot *snapshot, uint32_t log,

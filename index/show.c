@@ -146,8 +146,8 @@ static bool unparsed_chunk(void *context, const struct chunk_info *chunk,
             return false;
         }
         if ((facts.flags & FLAG_UNPARSED) == 0) continue;
-        if (!snapshot_entry(show->snapshot, chunk->id + i, &entry, &has_bytes,
-                            &show->arena, err)) {
+        if (!snapshot_entry(show->snapshot, chunk->id + i, ENTRY_ALL, &entry,
+                            &has_bytes, &show->arena, err)) {
             return false;
         }
         append_unparsed(show, &entry);
@@ -227,8 +227,8 @@ static bool export_chunk(void *context, const struct chunk_info *chunk,
         struct entry entry;
         bool has_bytes;
 
-        if (!snapshot_entry(show->snapshot, chunk->id + i, &entry, &has_bytes,
-                            &show->arena, err)) {
+        if (!snapshot_entry(show->snapshot, chunk->id + i, ENTRY_ALL, &entry,
+                            &has_bytes, &show->arena, err)) {
             return false;
         }
         if (show->format != SHOW_PEM) {

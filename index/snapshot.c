@@ -470,7 +470,7 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
 }
 
 bool snapshot_decode(struct snapshot *snapshot, const struct record *record,
-                     struct bytes plain, struct entry *entry,
+                     struct bytes plain, unsigned parts, struct entry *entry,
                      struct arena *arena, struct err *err)
 {
     struct entry_bytes bytes;
@@ -481,15 +481,16 @@ bool snapshot_decode(struct snapshot *snapshot, const struct record *record,
         return false;
     }
     bytes.num_chain = record->num_chain;
-    if (!entry_understand(entry, &bytes, arena)) {
+    if (!entry_understand_parts(entry, &bytes, parts, arena)) {
         return err_set(err, ERR_MEMORY, "index: no memory");
     }
     if (record->kind == RECORD_FACTS) record_restore(entry, record);
     return true;
 }
 
-bool snapshot_entry(struct snapshot *snapshot, uint64_t id, struct entry *entry,
-                    bool *has_bytes, struct arena *arena, struct err *err)
+bool snapshot_entry(struct snapshot *snapshot, uint64_t id, unsigned parts,
+                    struct entry *entry, bool *has_bytes, struct arena *arena,
+                    struct err *err)
 {
     struct record record;
     struct bytes plain;
@@ -498,7 +499,8 @@ bool snapshot_entry(struct snapshot *snapshot, uint64_t id, struct entry *entry,
         return false;
     }
     *has_bytes = record.kind == RECORD_FULL;
-    return snapshot_decode(snapshot, &record, plain, entry, arena, err) ||
+    return snapshot_decode(snapshot, &record, plain, parts, entry, arena,
+                           err) ||
            err_wrap(err, "entry %" PRIu64, id);
 }
 
@@ -516,7 +518,8 @@ bool snapshot_group(struct snapshot *snapshot, uint64_t id,
     }
     *group = record.facts.group;
     if (!sha256_equal(group, &none)) return true;
-    if (!snapshot_decode(snapshot, &record, plain, &entry, arena, err)) {
+    if (!snapshot_decode(snapshot, &record, plain, ENTRY_ALL, &entry, arena,
+                         err)) {
         return err_wrap(err, "entry %" PRIu64, id);
     }
     record_of(&again, &entry, record.facts.log, false);

@@ -28,7 +28,8 @@ bool shelf_entry(struct shelf *shelf, uint64_t id, const struct entry **entry,
     if (read == NULL) {
         return err_set(err, ERR_MEMORY, "an entry: no memory left for it");
     }
-    if (!snapshot_entry(shelf->snapshot, id, read, has_bytes, arena, err)) {
+    if (!snapshot_entry(shelf->snapshot, id, ENTRY_ALL, read, has_bytes, arena,
+                        err)) {
         return false;
     }
     *entry = read;

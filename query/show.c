@@ -66,7 +66,7 @@ static bool find_among_many(struct show *show, size_t position, bool *found)
 
     *found = false;
     arena_reset(&show->scratch);
-    if (!snapshot_entry(show->snapshot, sighting->id, &probe,
+    if (!snapshot_entry(show->snapshot, sighting->id, ENTRY_ALL, &probe,
                         &sighting->has_bytes, &show->scratch, show->err)) {
         return false;
     }
@@ -243,8 +243,8 @@ static bool is_rival(struct show *show, uint64_t id, bool *rival)
     if (!snapshot_facts(show->snapshot, id, &facts, show->err)) return false;
     if (!facts.has_tbs || facts.group_mark == own->group_mark) return true;
     arena_reset(&show->scratch);
-    if (!snapshot_entry(show->snapshot, id, &entry, &has_bytes, &show->scratch,
-                        show->err)) {
+    if (!snapshot_entry(show->snapshot, id, ENTRY_ALL, &entry, &has_bytes,
+                        &show->scratch, show->err)) {
         return false;
     }
     *rival = bytes_equal(entry.cert.issuer, cert->issuer) &&

@@ -213,7 +213,7 @@ static bool key_passes(struct sieve *sieve, const struct group *group,
 
         if (member->facts.type != order[i / group->num_members]) continue;
         arena_reset(&sieve->scratch);
-        if (!snapshot_entry(snapshot, member->id, &entry, &has_bytes,
+        if (!snapshot_entry(snapshot, member->id, ENTRY_ALL, &entry, &has_bytes,
                             &sieve->scratch, err) ||
             !group_prove_issuer(snapshot, &entry, has_bytes, &proof, &has_key,
                                 &key, err)) {
@@ -245,8 +245,8 @@ bool sieve_passes(struct sieve *sieve, const struct group *group,
         struct entry entry;
 
         arena_reset(&sieve->scratch);
-        if (!snapshot_entry(snapshot, group->members[0].id, &entry, &has_bytes,
-                            &sieve->scratch, err) ||
+        if (!snapshot_entry(snapshot, group->members[0].id, ENTRY_ALL, &entry,
+                            &has_bytes, &sieve->scratch, err) ||
             !issuer_passes(filters, &entry, passes, err)) {
             return false;
         }

@@ -18,7 +18,7 @@ static void set_unparsed(struct entry *entry, const char *where,
 }
 
 // Reads the certificate of a leaf that reads.
-static void understand_cert(struct entry *entry)
+static void understand_cert(struct entry *entry, unsigned parts)
 {
     bool is_precert = entry->leaf.type == LEAF_PRECERT;
     struct cert *cert = &entry->cert;
@@ -30,7 +30,7 @@ static void understand_cert(struct entry *entry)
     } else if (!cert->is_whole) {
         set_unparsed(entry, "certificate: ", cert->reason);
     }
-    if (cert->spki.len > 0) {
+    if ((parts & ENTRY_SPKI_SHA256) != 0 && cert->spki.len > 0) {
         entry->spki_sha256 = sha256(cert->spki);
         entry->has_spki_sha256 = true;
     }
@@ -38,18 +38,21 @@ static void understand_cert(struct entry *entry)
         cert->not_after == CERT_TIME_UNREADABLE) {
         entry->flags |= FLAG_BAD_DATE;
     }
+    if (is_precert) entry->issuer_key_hash = entry->leaf.issuer_key_hash;
+    if (!is_precert && (parts & ENTRY_CERTIFICATE_SHA256) != 0) {
+        entry->certificate_sha256 = sha256(entry->leaf.certificate);
+        entry->has_certificate_sha256 = true;
+    }
+    if ((parts & ENTRY_TBS_SHA256) == 0) return;
     if (is_precert) {
         entry->tbs_sha256 = sha256(entry->leaf.certificate);
         entry->has_tbs_sha256 = true;
-        entry->issuer_key_hash = entry->leaf.issuer_key_hash;
     } else {
-        entry->certificate_sha256 = sha256(entry->leaf.certificate);
-        entry->has_certificate_sha256 = true;
         entry->has_tbs_sha256 = log_form_sha256(cert->tbs, &entry->tbs_sha256);
     }
 }
 
-static void understand_leaf(struct entry *entry)
+static void understand_leaf(struct entry *entry, unsigned parts)
 {
     const struct leaf *leaf = &entry->leaf;
     struct err err;
@@ -72,7 +75,7 @@ static void understand_leaf(struct entry *entry)
                   !leaf_parse_extensions(&entry->leaf, leaf->extensions)) {
         entry->flags |= FLAG_WRONG_LEAF_INDEX;
     }
-    understand_cert(entry);
+    understand_cert(entry, parts);
 }
 
 // The quick way to a precertificate's TBSCertificate: all that is needed where
@@ -134,7 +137,8 @@ static bool is_by_signing_certificate(const struct cert *leaf,
 }
 
 // Compares the precertificate that was served with the leaf.  False: no memory.
-static bool understand_precert(struct entry *entry, struct arena *arena)
+static bool understand_precert(struct entry *entry, unsigned parts,
+                               struct arena *arena)
 {
     struct bytes der = entry->bytes.precert;
     struct term_list names = {0};
@@ -142,8 +146,10 @@ static bool understand_precert(struct entry *entry, struct arena *arena)
 
     if (der.len == 0) return true;
     if (entry->leaf.type == LEAF_PRECERT) {
-        entry->certificate_sha256 = sha256(der);
-        entry->has_certificate_sha256 = true;
+        if ((parts & ENTRY_CERTIFICATE_SHA256) != 0) {
+            entry->certificate_sha256 = sha256(der);
+            entry->has_certificate_sha256 = true;
+        }
         entry->tbs_from_precert =
             log_form_equals(find_tbs(der), entry->leaf.certificate);
         if (entry->tbs_from_precert) return true;
@@ -152,20 +158,32 @@ static bool understand_precert(struct entry *entry, struct arena *arena)
         !is_by_signing_certificate(&entry->cert, &precert)) {
         entry->flags |= FLAG_PRECERT_MISMATCH;
     }
+    if ((parts & ENTRY_NAMES) == 0) return true;
     return names_derive(&names, &precert, VIA_UNAUTHENTICATED, arena) &&
            names_join(&entry->names, &names, arena);
+}
+
+bool entry_understand_parts(struct entry *entry,
+                            const struct entry_bytes *bytes, unsigned parts,
+                            struct arena *arena)
+{
+    *entry = (struct entry){.bytes = *bytes};
+    if ((parts & ENTRY_LEAF_HASH) != 0) {
+        entry->leaf_hash = merkle_leaf_hash(bytes->leaf);
+    }
+    understand_leaf(entry, parts);
+    if (bytes->extra_unreadable) entry->flags |= FLAG_CHAIN_UNREADABLE;
+    if ((parts & ENTRY_NAMES) != 0) {
+        if (!names_derive(&entry->names, &entry->cert, 0, arena)) return false;
+        entry->flags |= entry->names.flags;
+    }
+    return understand_precert(entry, parts, arena);
 }
 
 bool entry_understand(struct entry *entry, const struct entry_bytes *bytes,
                       struct arena *arena)
 {
-    *entry = (struct entry){.bytes = *bytes};
-    entry->leaf_hash = merkle_leaf_hash(bytes->leaf);
-    understand_leaf(entry);
-    if (bytes->extra_unreadable) entry->flags |= FLAG_CHAIN_UNREADABLE;
-    if (!names_derive(&entry->names, &entry->cert, 0, arena)) return false;
-    entry->flags |= entry->names.flags;
-    return understand_precert(entry, arena);
+    return entry_understand_parts(entry, bytes, ENTRY_ALL, arena);
 }
 
 // Takes a TimestampedEntry off the front of a tile (RFC 6962 section 3.4).

@@ -45,11 +45,29 @@ struct entry {
     char reason[96];       // where FLAG_UNPARSED: what could not be read
 };
 
+// What costs time and is not always wanted; all else is always understood.
+// What was not asked for reads as not known: has_… is false, names are empty,
+// leaf_hash is zeros.
+enum entry_part {
+    ENTRY_LEAF_HASH = 1,
+    ENTRY_CERTIFICATE_SHA256 = 2,
+    ENTRY_TBS_SHA256 = 4,
+    ENTRY_SPKI_SHA256 = 8,
+    ENTRY_NAMES = 16, // and the flags that come with them
+    ENTRY_ALL = 31,
+};
+
 // entry_understand reads everything there is to know; a broken entry is
 // flagged, never refused.  False: no memory.
 MUST_USE bool entry_understand(struct entry *entry,
                                const struct entry_bytes *bytes,
                                struct arena *arena);
+
+// entry_understand_parts is entry_understand for those of `parts` (enum
+// entry_part) alone.
+MUST_USE bool entry_understand_parts(struct entry *entry,
+                                     const struct entry_bytes *bytes,
+                                     unsigned parts, struct arena *arena);
 
 // entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
 // and rebuilds its MerkleTreeLeaf in the arena; `index` is left alone.  A chain

@@ -130,8 +130,8 @@ static bool own_right(struct reader *reader, uint64_t position, uint64_t size,
 
         arena_reset(&reader->arena);
         ok = snapshot_find_entry(snapshot, reader->log.number, i, &id, NULL) &&
-             snapshot_entry(snapshot, id, &entry, &has_bytes, &reader->arena,
-                            NULL) &&
+             snapshot_entry(snapshot, id, ENTRY_ALL, &entry, &has_bytes,
+                            &reader->arena, NULL) &&
              subtrees_append(&trees, &entry.leaf_hash);
     }
     ok = ok && span_path(position, &whole, subtrees_node, &trees, NULL, right);

@@ -236,8 +236,8 @@ static bool append_again(struct listing *l, const struct row *row,
     bool has_bytes;
 
     arena_reset(&l->scratch);
-    if (!snapshot_entry(snapshot, row->row.id, &entry, &has_bytes, &l->scratch,
-                        err)) {
+    if (!snapshot_entry(snapshot, row->row.id, ENTRY_ALL, &entry, &has_bytes,
+                        &l->scratch, err)) {
         return false;
     }
     crtsh_append_row(out, l->query.output, &row->row, &entry, &l->question);
@@ -313,8 +313,8 @@ static bool find_by_id(struct listing *l, struct snapshot *snapshot,
     struct entry entry;
     bool has_bytes, ok;
 
-    ok = snapshot_entry(snapshot, l->query.id, &entry, &has_bytes, &l->scratch,
-                        err);
+    ok = snapshot_entry(snapshot, l->query.id, ENTRY_ALL, &entry, &has_bytes,
+                        &l->scratch, err);
     if (!ok && err->code != ERR_NOT_FOUND) return false;
     // No certificate has the hash of zeros that is left where there is none.
     if (ok && entry.has_certificate_sha256) {
@@ -339,8 +339,8 @@ static bool download(struct listing *l, struct snapshot *snapshot,
     bool has_bytes;
 
     if (!l->query.has_hash) {
-        if (!snapshot_entry(snapshot, l->query.id, &entry, &has_bytes,
-                            &l->scratch, err)) {
+        if (!snapshot_entry(snapshot, l->query.id, ENTRY_ALL, &entry,
+                            &has_bytes, &l->scratch, err)) {
             return false;
         }
         if (!entry.has_certificate_sha256) {

@@ -14,7 +14,8 @@ static bool read_bytes(struct snapshot *snapshot, uint64_t id,
     bool has_bytes;
 
     arena_reset(arena);
-    if (!snapshot_entry(snapshot, id, &entry, &has_bytes, arena, err)) {
+    if (!snapshot_entry(snapshot, id, ENTRY_ALL, &entry, &has_bytes, arena,
+                        err)) {
         return false;
     }
     *state = PEM_NOT_KEPT;

@@ -442,8 +442,8 @@ static void answer_all(struct snapshot *snapshot, struct answer *answer)
         struct entry entry;
         bool has_bytes;
 
-        answer->whole =
-            snapshot_entry(snapshot, id, &entry, &has_bytes, &arena, NULL);
+        answer->whole = snapshot_entry(snapshot, id, ENTRY_ALL, &entry,
+                                       &has_bytes, &arena, NULL);
         if (answer->whole) buffer_append(&all, entry.bytes.leaf);
         arena_cleanup(&arena);
     }

@@ -350,7 +350,8 @@ static void check_entry(const struct made_log *log, struct snapshot *snapshot,
     CHECK(facts.type == made.leaf.type && facts.flags == made.flags);
     CHECK(facts.not_before == made.cert.not_before);
     CHECK(facts.not_after == made.cert.not_after);
-    CHECK(snapshot_entry(snapshot, id, &held, &has_bytes, arena, &err));
+    CHECK(snapshot_entry(snapshot, id, ENTRY_ALL, &held, &has_bytes, arena,
+                         &err));
     CHECK(has_bytes);
     CHECK(bytes_equal(held.bytes.leaf, made.bytes.leaf));
     CHECK(bytes_equal(held.bytes.precert, made.bytes.precert));

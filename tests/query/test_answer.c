@@ -819,7 +819,7 @@ static void finds_by_hashes(void **state)
         struct entry entry;
         bool has_bytes;
 
-        CHECK(snapshot_entry(snapshot, plants[17].seen[i].id, &entry,
+        CHECK(snapshot_entry(snapshot, plants[17].seen[i].id, ENTRY_ALL, &entry,
                              &has_bytes, &arena, &err));
         buffer_append_text(&query, "q=sha256:");
         text_append_hex(&query, sha256_bytes(&entry.certificate_sha256));
@@ -827,7 +827,7 @@ static void finds_by_hashes(void **state)
         check_issuance((const char *)query.data, is_plant_17);
         buffer_reset(&query);
         buffer_append_text(&query, "q=tbs:");
-        CHECK(snapshot_entry(snapshot, plants[17].seen[i].id, &entry,
+        CHECK(snapshot_entry(snapshot, plants[17].seen[i].id, ENTRY_ALL, &entry,
                              &has_bytes, &arena, &err));
         text_append_hex(&query, sha256_bytes(&entry.tbs_sha256));
         buffer_append_byte(&query, 0);

@@ -42,7 +42,8 @@ static void check_entry(struct shelf *shelf, uint64_t id, bool is_shelved)
     struct entry held;
     bool has_bytes, shelf_has_bytes;
 
-    CHECK(snapshot_entry(shelf->snapshot, id, &held, &has_bytes, &arena, &err));
+    CHECK(snapshot_entry(shelf->snapshot, id, ENTRY_ALL, &held, &has_bytes,
+                         &arena, &err));
     CHECK(shelf_entry(shelf, id, &first, &shelf_has_bytes, &arena, &err));
     CHECK(shelf_has_bytes == has_bytes);
     CHECK(bytes_equal(first->bytes.leaf, held.bytes.leaf));
