@@ -160,7 +160,6 @@ struct load {
     struct index *index;
     struct index_log log;
     struct chunk *chunk;
-    struct buffer dictionary;
     struct merkle_frontier frontier, left;
     struct arena arena;
 };
@@ -180,13 +179,12 @@ static void append(struct load *load)
     }
 }
 
-static void fill(struct load *load, uint64_t first, uint64_t end,
-                 struct bytes dictionary)
+static void fill(struct load *load, uint64_t first, uint64_t end)
 {
     struct err err = {0};
 
     load->frontier = load->left;
-    chunk_reset(load->chunk, &load->log, first, dictionary);
+    chunk_reset(load->chunk, &load->log, first);
     for (uint64_t i = first; i < end; i++) {
         struct made *made = &pool[i % POOL];
         struct entry entry;
@@ -208,13 +206,7 @@ static void load_range(struct load *load, uint64_t first, uint64_t end)
         uint64_t stop = i + CHUNK < end ? i + CHUNK : end;
 
         load->left = load->frontier;
-        fill(load, i, stop, buffer_bytes(&load->dictionary));
-        if (i == 0) {
-            if (!chunk_train(load->chunk, &load->dictionary, &err)) {
-                die("%s", err.text);
-            }
-            fill(load, i, stop, buffer_bytes(&load->dictionary));
-        }
+        fill(load, i, stop);
         append(load);
     }
     if (!index_flush(load->index, &err)) die("flush: %s", err.text);
@@ -349,7 +341,6 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
     look_up(load.index, entries, "compacted");
     index_close(load.index);
     chunk_free(load.chunk);
-    buffer_cleanup(&load.dictionary);
     arena_cleanup(&load.arena);
     (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

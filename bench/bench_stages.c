@@ -88,8 +88,8 @@ static void make_tiles(struct testlog *log, uint64_t entries,
             append_tile_leaf(&plain, &entry);
         }
         buffer_reset(&packed);
-        if (!buffer_reserve(&packed, libdeflate_gzip_compress_bound(
-                                         gzip, plain.len))) {
+        if (!buffer_reserve(&packed,
+                            libdeflate_gzip_compress_bound(gzip, plain.len))) {
             die("no memory");
         }
         packed.len = libdeflate_gzip_compress(gzip, plain.data, plain.len,
@@ -131,7 +131,6 @@ struct run {
     struct index *index;
     struct index_log log;
     struct chunk *chunk;
-    struct buffer dictionary;
     struct merkle_frontier frontier;
     struct merkle_frontier left; // before the chunk at hand
     uint64_t in_chunk;
@@ -179,8 +178,7 @@ static void append_chunk(struct run *run)
     } while (0)
 
 static void understand_all(struct entry *entries,
-                           const struct entry_bytes *bytes,
-                           struct arena *arena)
+                           const struct entry_bytes *bytes, struct arena *arena)
 {
     for (size_t i = 0; i < TILE_WIDTH; i++) {
         if (!entry_understand(&entries[i], &bytes[i], arena)) die("no memory");
@@ -227,15 +225,7 @@ static void run_tile(struct run *run, uint64_t t, struct arena *arena)
     STEP(run, STAGE_HASH, hash_all(run, bytes));
     STEP(run, STAGE_UNDERSTAND, understand_all(entries, bytes, arena));
     if (run->in_chunk == 0) {
-        chunk_reset(run->chunk, &run->log, t * TILE_WIDTH,
-                    index_dictionary(run->index, run->log.number));
-    }
-    if (t == 0) {
-        encode_all(run, entries);
-        if (!chunk_train(run->chunk, &run->dictionary, &err)) {
-            die("train: %s", err.text);
-        }
-        chunk_reset(run->chunk, &run->log, 0, buffer_bytes(&run->dictionary));
+        chunk_reset(run->chunk, &run->log, t * TILE_WIDTH);
     }
     STEP(run, STAGE_ENCODE, encode_all(run, entries));
     run->in_chunk += TILE_WIDTH;
@@ -266,14 +256,13 @@ static void run_once(struct run *run, const char *folder, int number)
     }
     chunk_free(run->chunk);
     index_close(run->index);
-    buffer_cleanup(&run->dictionary);
     arena_cleanup(&arena);
 }
 
 static void print(double medians[NUM_STAGES])
 {
-    double irreducible = medians[STAGE_OPEN] + medians[STAGE_INFLATE] +
-                         medians[STAGE_HASH];
+    double irreducible =
+        medians[STAGE_OPEN] + medians[STAGE_INFLATE] + medians[STAGE_HASH];
     double all = 0;
 
     printf("\nStages of ingest, static CT, one core, CPU ns per entry "

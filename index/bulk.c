@@ -60,29 +60,6 @@ static void drop_chunks(struct bulk *bulk)
     bulk->num_bytes = 0;
 }
 
-// A log's first dictionary is stored at once: chunks come with it from now on,
-// and what a chunk points to may go before it is flushed.
-static bool keep_dictionary(struct index *index, struct chunk *chunk,
-                            struct err *err)
-{
-    struct bytes held;
-    struct writing w;
-
-    if (chunk->dictionary_bytes.len == 0) return true;
-    held = index_dictionary(index, chunk->log);
-    if (!bytes_equal(held, chunk->dictionary_bytes)) {
-        if (!writing_begin(&w, index, err) ||
-            !writing_end(&w,
-                         tail_keep_dictionary(&index->tail, w.txn, chunk, err),
-                         err)) {
-            return false;
-        }
-        held = index_dictionary(index, chunk->log);
-    }
-    chunk->dictionary_bytes = held;
-    return true;
-}
-
 static bool take_chunk(struct index *index, struct chunk *chunk,
                        const struct chunk_proof *proof, struct err *err)
 {
@@ -98,7 +75,6 @@ static bool take_chunk(struct index *index, struct chunk *chunk,
         bulk->chunks = slot;
         bulk->size_chunks = size;
     }
-    if (!keep_dictionary(index, chunk, err)) return false;
     slot = &bulk->chunks[bulk->num_chunks];
     *slot = (struct bulk_chunk){.proof = *proof};
     buffer_append(&slot->served, proof->head.served);
@@ -267,14 +243,6 @@ static bool write_records(struct flush *flush, struct segment_writer *writer,
     return ok;
 }
 
-// The dictionary of the log that has most of the entries.
-static struct bytes choose_dictionary(const struct bulk *bulk)
-{
-    const struct chunk *chosen = bulk->chunks[bulk->num_chunks / 2].chunk;
-
-    return chosen->dictionary_bytes;
-}
-
 static bool write_segment(struct flush *flush, struct err *err)
 {
     struct index *index = flush->index;
@@ -285,7 +253,7 @@ static bool write_segment(struct flush *flush, struct err *err)
 
     if (!files_path(&index->files, &flush->segment, path, err) ||
         !segment_writer_open(&writer, path, flush->first_id, index->group_seed,
-                             choose_dictionary(&index->bulk), err)) {
+                             err)) {
         return false;
     }
     ok = write_records(flush, writer, err) &&

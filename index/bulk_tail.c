@@ -91,8 +91,7 @@ static bool end_segment(struct tail_work *work, struct err *err)
     return true;
 }
 
-static bool begin_segment(struct tail_work *work, uint64_t id,
-                          const struct record *record, struct err *err)
+static bool begin_segment(struct tail_work *work, uint64_t id, struct err *err)
 {
     struct catalogue_file *file;
     char path[PATH_MAX];
@@ -104,7 +103,6 @@ static bool begin_segment(struct tail_work *work, uint64_t id,
     work->next_id = id;
     return files_path(&work->index->files, file, path, err) &&
            segment_writer_open(&work->writer, path, id, work->index->group_seed,
-                               index_dictionary(work->index, record->facts.log),
                                err);
 }
 
@@ -117,7 +115,7 @@ static bool add_entry(struct tail_work *work, uint64_t id, struct err *err)
 
     ok = snapshot_record(work->snapshot, id, &record, &plain, &work->arena,
                          err) &&
-         begin_segment(work, id, &record, err);
+         begin_segment(work, id, err);
     if (ok) {
         chain = record.chain;
         if (record.num_chain > 0 && !varint_read(&chain, &issuer)) issuer = 0;

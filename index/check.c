@@ -597,8 +597,7 @@ static bool check_small_tables(struct check *check, struct err *err)
     return check_orphans(check, "heads", c->heads, err) &&
            check_orphans(check, "chunks", c->chunks, err) &&
            check_orphans(check, "ranges", c->ranges, err) &&
-           check_small_table(check, "issuers", tail->issuers, err) &&
-           check_small_table(check, "dictionaries", tail->dictionaries, err);
+           check_small_table(check, "issuers", tail->issuers, err);
 }
 
 // ------------------------------------------------------------ all of it

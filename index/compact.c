@@ -2,7 +2,7 @@
 //
 //   tail       -> segment and run
 //   runs       -> one, the smallest first
-//   segments   neighbours that are small -> one, with a dictionary of its own
+//   segments   neighbours that are small -> one
 //
 // Every step ends in one transaction that names what is new in the place of
 // what was: stopped anywhere, the index is whole.
@@ -15,8 +15,6 @@
 
 enum {
     ARENA_KEEP_MAX = 4 << 20,
-    SAMPLES_BYTES = 8 << 20,
-    SAMPLE_LEN_MAX = 64 << 10,
     PROGRESS_EVERY = 4096,
 };
 // Of more entries a segment is left alone.
@@ -27,9 +25,6 @@ struct join {
     struct snapshot *snapshot;
     size_t first, num; // segments of the snapshot
     struct arena arena;
-    struct buffer samples;
-    size_t *lens;
-    size_t num_lens, size_lens;
     uint64_t done, total;
     compact_progress *progress;
     void *context;
@@ -69,22 +64,7 @@ static void choose(struct join *join, size_t from)
     join->num = 0;
 }
 
-// ------------------------------------------------------------ a dictionary
-
-static bool add_sample(struct join *join, struct bytes plain)
-{
-    if (join->num_lens == join->size_lens) {
-        size_t size = join->size_lens == 0 ? 1024 : 2 * join->size_lens;
-        size_t *lens = realloc(join->lens, size * sizeof *lens);
-
-        if (lens == NULL) return false;
-        join->lens = lens;
-        join->size_lens = size;
-    }
-    buffer_append(&join->samples, plain);
-    join->lens[join->num_lens++] = plain.len;
-    return buffer_ok(&join->samples);
-}
+// ------------------------------------------------------------ joining
 
 static void reset(struct arena *arena)
 {
@@ -94,34 +74,6 @@ static void reset(struct arena *arena)
         arena_reset(arena);
     }
 }
-
-// Trains one over entries spread over the whole range.
-static bool train(struct join *join, uint64_t first, uint64_t end,
-                  struct buffer *dictionary, struct err *err)
-{
-    uint64_t step = (end - first) / 8192 + 1;
-
-    buffer_reset(&join->samples);
-    join->num_lens = 0;
-    for (uint64_t id = first; id < end && join->samples.len < SAMPLES_BYTES;
-         id += step) {
-        struct record record;
-        struct bytes plain;
-
-        if (!snapshot_record(join->snapshot, id, &record, &plain, &join->arena,
-                             err)) {
-            return false;
-        }
-        if (plain.len <= SAMPLE_LEN_MAX && !add_sample(join, plain)) {
-            return err_set(err, ERR_MEMORY, "index: no memory");
-        }
-        reset(&join->arena);
-    }
-    return zstd_train(dictionary, buffer_bytes(&join->samples), join->lens,
-                      join->num_lens, err);
-}
-
-// ------------------------------------------------------------ joining
 
 static bool add_entry(struct join *join, struct segment_writer *writer,
                       uint64_t id, struct err *err)
@@ -147,14 +99,11 @@ static bool write_joined(struct join *join, const char *path,
     uint64_t first = info_of(join, join->first)->first_id;
     uint64_t end = info_of(join, join->first + join->num - 1)->end_id;
     struct segment_writer *writer = NULL;
-    struct buffer dictionary = {0};
     struct segment_stat stat;
     bool ok;
 
-    ok = train(join, first, end, &dictionary, err) &&
-         segment_writer_open(&writer, path, first, join->index->group_seed,
-                             buffer_bytes(&dictionary), err);
-    buffer_cleanup(&dictionary);
+    ok =
+        segment_writer_open(&writer, path, first, join->index->group_seed, err);
     for (uint64_t id = first; ok && id < end; id++) {
         ok = add_entry(join, writer, id, err) && goes_on(join, err);
         reset(&join->arena);
@@ -207,8 +156,6 @@ static bool join_segments(struct index *index, compact_progress *progress,
     }
     snapshot_close(join.snapshot);
     arena_cleanup(&join.arena);
-    buffer_cleanup(&join.samples);
-    free(join.lens);
     return ok;
 }
 

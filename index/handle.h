@@ -13,15 +13,6 @@
 #include "index/store/tail.h"
 #include "index/store/zstd.h"
 
-// A log's dictionary, in memory until the index is closed.
-struct kept_dictionary {
-    struct kept_dictionary *next;
-    uint32_t log;
-    struct zstd_dictionary *zstd;
-    size_t len;
-    uint8_t data[];
-};
-
 struct index {
     char *dir;
     enum index_mode mode;
@@ -42,10 +33,6 @@ struct index {
     bool issuers_wait;
     struct buffer issuers; // not yet written: u32 length, certificate
     size_t num_issuers;
-
-    pthread_mutex_t dictionary_mutex;
-    struct kept_dictionary *dictionaries;
-    struct zstd_dictionary *no_dictionary;
 };
 
 struct snapshot_segment {
@@ -86,13 +73,6 @@ MUST_USE bool writing_end(struct writing *w, bool ok, struct err *err);
 MUST_USE bool writing_append(struct writing *w, struct chunk *chunk,
                              const struct chunk_proof *proof, bool tail,
                              struct err *err);
-
-// index_find_dictionary gives a log's dictionary; `*out` NULL where it has
-// none.  It stays until the index is closed.
-MUST_USE bool index_find_dictionary(struct index *index, struct lmdb_txn *txn,
-                                    uint32_t log,
-                                    const struct kept_dictionary **out,
-                                    struct err *err);
 
 // snapshot_record reads an entry's record, in `arena`, with its plain payload;
 // of a segment's facts.group may be missing (segment.h), group_mark is set.

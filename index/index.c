@@ -176,8 +176,7 @@ static bool open_dir(struct index *index, struct err *err)
         if (!create_tail(index, tail, err)) return false;
     }
     return lmdb_open(&index->env, tail, write ? LMDB_WRITE : LMDB_READ, err) &&
-           open_tables(index, write, err) && open_files(index, err) &&
-           zstd_dictionary_new(&index->no_dictionary, (struct bytes){0}, err);
+           open_tables(index, write, err) && open_files(index, err);
 }
 
 bool index_open(struct index **out, const char *dir, enum index_mode mode,
@@ -193,7 +192,6 @@ bool index_open(struct index **out, const char *dir, enum index_mode mode,
     index->mode = mode;
     index->lock_fd = -1;
     (void)pthread_mutex_init(&index->write_mutex, NULL);
-    (void)pthread_mutex_init(&index->dictionary_mutex, NULL);
     bulk_init(&index->bulk);
     if (!files_init(&index->files, dir, err) || !open_dir(index, err)) {
         index_close(index);
@@ -294,17 +292,8 @@ void index_close(struct index *index)
     }
     lmdb_close(index->env);
     files_cleanup(&index->files);
-    while (index->dictionaries != NULL) {
-        struct kept_dictionary *next = index->dictionaries->next;
-
-        zstd_dictionary_free(index->dictionaries->zstd);
-        free(index->dictionaries);
-        index->dictionaries = next;
-    }
-    zstd_dictionary_free(index->no_dictionary);
     buffer_cleanup(&index->issuers);
     (void)pthread_mutex_destroy(&index->write_mutex);
-    (void)pthread_mutex_destroy(&index->dictionary_mutex);
     if (index->lock_fd >= 0) (void)close(index->lock_fd);
     free(index->dir);
     free(index);
@@ -490,60 +479,6 @@ bool index_add_issuer(struct index *index, struct bytes der, struct err *err)
     (void)pthread_mutex_unlock(&index->write_mutex);
     if (!ok || !full) return ok;
     return writing_begin(&w, index, err) && writing_end(&w, true, err);
-}
-
-// ------------------------------------------------------------ dictionaries
-
-static bool load_dictionary(struct index *index, struct lmdb_txn *txn,
-                            uint32_t log, const struct kept_dictionary **out,
-                            struct err *err)
-{
-    struct kept_dictionary *kept;
-    struct bytes bytes;
-
-    if (!tail_dictionary(&index->tail, txn, log, &bytes, err)) return false;
-    if (bytes.len == 0) return true;
-    kept = malloc(sizeof *kept + bytes.len);
-    if (kept == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
-    *kept = (struct kept_dictionary){.log = log, .len = bytes.len};
-    memcpy(kept->data, bytes.data, bytes.len);
-    if (!zstd_dictionary_new(&kept->zstd, bytes, err)) {
-        free(kept);
-        return false;
-    }
-    kept->next = index->dictionaries;
-    index->dictionaries = kept;
-    *out = kept;
-    return true;
-}
-
-bool index_find_dictionary(struct index *index, struct lmdb_txn *txn,
-                           uint32_t log, const struct kept_dictionary **out,
-                           struct err *err)
-{
-    bool ok = true;
-
-    *out = NULL;
-    (void)pthread_mutex_lock(&index->dictionary_mutex);
-    for (const struct kept_dictionary *d = index->dictionaries; d != NULL;
-         d = d->next) {
-        if (d->log == log) *out = d;
-    }
-    if (*out == NULL) ok = load_dictionary(index, txn, log, out, err);
-    (void)pthread_mutex_unlock(&index->dictionary_mutex);
-    return ok;
-}
-
-struct bytes index_dictionary(struct index *index, uint32_t log)
-{
-    const struct kept_dictionary *kept = NULL;
-    struct lmdb_txn *txn;
-
-    if (!lmdb_begin(&txn, index->env, false, NULL)) return (struct bytes){0};
-    (void)!index_find_dictionary(index, txn, log, &kept, NULL);
-    lmdb_abort(txn);
-    if (kept == NULL) return (struct bytes){0};
-    return bytes_of(kept->data, kept->len);
 }
 
 // ------------------------------------------------------------ append

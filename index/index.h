@@ -26,7 +26,7 @@
 #include "index/store/log.h"     // struct index_log, struct chunk_proof
 #include "index/store/posting.h" // struct posting
 
-enum { INDEX_FORMAT = 2 };
+enum { INDEX_FORMAT = 3 };
 enum index_mode { INDEX_READ, INDEX_WRITE };
 
 struct index;
@@ -66,14 +66,9 @@ MUST_USE bool index_accept_head(struct index *index, uint32_t log,
 MUST_USE bool index_add_issuer(struct index *index, struct bytes der,
                                struct err *err);
 
-// index_dictionary gives the log's zstd dictionary; empty until one is set.
-// It stays valid until index_close.
-struct bytes index_dictionary(struct index *index, uint32_t log);
-
 // ---------------------------------------------------------------- chunks
 
-// index_append makes proven chunks visible, in order, in one transaction; a
-// dictionary that a log does not have yet is stored with its first chunk.
+// index_append makes proven chunks visible, in order, in one transaction.
 // The caller has shown that left, the chunk's leaves and right give
 // head.root: the index asserts nothing about it here, verify does.
 // Entries that the index holds already are refused (ERR_INDEX).

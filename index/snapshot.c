@@ -408,7 +408,6 @@ bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
 bool snapshot_plain(struct snapshot *snapshot, const struct record *record,
                     struct bytes *plain, struct arena *arena, struct err *err)
 {
-    const struct kept_dictionary *kept = NULL;
     uint8_t *out;
 
     if (record->plain_len > PAYLOAD_LEN_MAX) {
@@ -419,18 +418,11 @@ bool snapshot_plain(struct snapshot *snapshot, const struct record *record,
         return arena_copy(arena, record->payload, plain) ||
                err_set(err, ERR_MEMORY, "index: no memory");
     }
-    if ((record->bits & RECORD_DICTIONARY) != 0 &&
-        !index_find_dictionary(snapshot->index, snapshot->txn,
-                               record->facts.log, &kept, err)) {
-        return false;
-    }
     out = arena_alloc(arena, record->plain_len);
     if (out == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
     *plain = bytes_of(out, record->plain_len);
-    return zstd_decompress(snapshot->codec,
-                           kept != NULL ? kept->zstd
-                                        : snapshot->index->no_dictionary,
-                           record->payload, out, record->plain_len, err) ||
+    return zstd_decompress(snapshot->codec, NULL, record->payload, out,
+                           record->plain_len, err) ||
            err_wrap(err, "index damaged: a record");
 }
 
@@ -452,7 +444,7 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
             return err_wrap(err, "entry %" PRIu64, id);
         }
         record->facts.group_mark = mark_of(snapshot, &record->facts.group);
-        record->bits &= (uint8_t) ~(RECORD_COMPRESSED | RECORD_DICTIONARY);
+        record->bits &= (uint8_t)~RECORD_COMPRESSED;
         record->payload = *plain;
         return true;
     }

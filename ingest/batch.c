@@ -31,8 +31,7 @@ void batch_free(struct batch *batch)
 }
 
 void batch_reset(struct batch *batch, const struct index_log *log,
-                 const struct merkle_frontier *frontier, uint64_t end,
-                 struct bytes dictionary)
+                 const struct merkle_frontier *frontier, uint64_t end)
 {
     assert(end - frontier->size <= BATCH_ENTRIES_MAX);
     batch->first = frontier->size;
@@ -44,7 +43,7 @@ void batch_reset(struct batch *batch, const struct index_log *log,
     batch->written = false;
     batch->err = (struct err){0};
     buffer_reset(&batch->issuers);
-    chunk_reset(batch->chunk, log, batch->first, dictionary);
+    chunk_reset(batch->chunk, log, batch->first);
 }
 
 bool batch_add(struct batch *batch, const struct entry *entry, struct err *err)

@@ -50,8 +50,7 @@ void batch_free(struct batch *batch);
 
 // batch_reset empties it for entries [frontier->size, end) of a log.
 void batch_reset(struct batch *batch, const struct index_log *log,
-                 const struct merkle_frontier *frontier, uint64_t end,
-                 struct bytes dictionary);
+                 const struct merkle_frontier *frontier, uint64_t end);
 
 // batch_add takes the next entry, as understood.
 MUST_USE bool batch_add(struct batch *batch, const struct entry *entry,

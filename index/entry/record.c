@@ -11,7 +11,7 @@ enum {
     KIND_MASK = 0x0f,
     TYPE_SHIFT = 4,
     TYPE_UNKNOWN = 2, // LEAF_UNKNOWN, in four bits
-    BITS_ALL = 0x3f,
+    BITS_ALL = 0x1f,
     // Of a key's bits these stay, so that its type and size can be told.
     KEY_HEAD_LEN = 12,
     KEY_TAIL_LEN = 5,

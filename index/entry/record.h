@@ -66,10 +66,9 @@ struct record {
 enum record_bit {
     RECORD_HAS_TBS = 1,
     RECORD_COMPRESSED = 2,
-    RECORD_DICTIONARY = 4, // with the log's dictionary
-    RECORD_HAS_CERTIFICATE = 8,
-    RECORD_HAS_SPKI = 16,
-    RECORD_TBS_FROM_PRECERT = 32,
+    RECORD_HAS_CERTIFICATE = 4,
+    RECORD_HAS_SPKI = 8,
+    RECORD_TBS_FROM_PRECERT = 16,
 };
 
 // record_of sets all of `record` but chain and payload from an entry of `log`;

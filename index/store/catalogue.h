@@ -22,7 +22,7 @@
 #include "index/store/lmdb.h"
 #include "index/store/log.h"
 
-enum { CATALOGUE_FORMAT = 2, CATALOGUE_KEY_DER_MAX = 8192 };
+enum { CATALOGUE_FORMAT = 3, CATALOGUE_KEY_DER_MAX = 8192 };
 
 struct catalogue {
     lmdb_db meta, logs, heads, chunks, ranges, files;

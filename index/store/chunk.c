@@ -12,8 +12,7 @@
 #include "index/store/posting.h"
 
 enum {
-    SLOTS_FIRST = 256, // a power of two
-    SAMPLES_BYTES_MAX = 8 * 1024 * 1024,
+    SLOTS_FIRST = 256,     // a power of two
     COMPRESS_LEN_MIN = 32, // below this a frame only gets longer
     RECORD_BITS_AT = 1,    // record.h
 };
@@ -38,37 +37,32 @@ bool chunk_new(struct chunk **out, struct err *err)
 void chunk_free(struct chunk *chunk)
 {
     if (chunk == NULL) return;
-    zstd_dictionary_free(chunk->dictionary);
     zstd_codec_free(chunk->codec);
     free(chunk->entries);
     free(chunk->keys);
     free(chunk->issuers);
     free(chunk->slots);
     free(chunk->chain_numbers);
-    free(chunk->sample_lens);
     buffer_cleanup(&chunk->bodies);
     buffer_cleanup(&chunk->leaf_hashes);
     buffer_cleanup(&chunk->plain);
     buffer_cleanup(&chunk->key_bytes);
     buffer_cleanup(&chunk->issuer_names);
-    buffer_cleanup(&chunk->samples);
     free(chunk);
 }
 
 void chunk_reset(struct chunk *chunk, const struct index_log *log,
-                 uint64_t first, struct bytes dictionary)
+                 uint64_t first)
 {
     chunk->log = log->number;
     chunk->facts_only = log->keep == KEEP_FACTS;
     chunk->first = first;
-    chunk->dictionary_bytes = dictionary;
     chunk->num_unparsed = 0;
     chunk->num_entries = 0;
     chunk->num_keys = 0;
     chunk->sealed = false;
     chunk->num_issuers = 0;
     chunk->num_chain_numbers = 0;
-    chunk->num_samples = 0;
     if (chunk->num_slots != 0) {
         memset(chunk->slots, 0, chunk->num_slots * sizeof *chunk->slots);
     }
@@ -77,7 +71,6 @@ void chunk_reset(struct chunk *chunk, const struct index_log *log,
     buffer_reset(&chunk->plain);
     buffer_reset(&chunk->key_bytes);
     buffer_reset(&chunk->issuer_names);
-    buffer_reset(&chunk->samples);
 }
 
 // Makes room for one more element of an array.
@@ -251,37 +244,6 @@ void chunk_seal(struct chunk *chunk)
 
 // ------------------------------------------------------------ records
 
-// The digested dictionary is kept while the bytes stay the same.
-static bool use_dictionary(struct chunk *chunk, struct err *err)
-{
-    uint64_t sum = checksum((struct bytes){0}, chunk->dictionary_bytes);
-
-    if (chunk->dictionary != NULL && sum == chunk->dictionary_sum) return true;
-    zstd_dictionary_free(chunk->dictionary);
-    chunk->dictionary = NULL;
-    chunk->dictionary_sum = sum;
-    return zstd_dictionary_new(&chunk->dictionary, chunk->dictionary_bytes,
-                               err);
-}
-
-static bool keep_sample(struct chunk *chunk)
-{
-    struct bytes plain = buffer_bytes(&chunk->plain);
-
-    if (chunk->dictionary_bytes.len != 0 ||
-        chunk->samples.len + plain.len > SAMPLES_BYTES_MAX) {
-        return true;
-    }
-    buffer_append(&chunk->samples, plain);
-    if (!buffer_ok(&chunk->samples) ||
-        !grow(&chunk->sample_lens, &chunk->size_samples, chunk->num_samples,
-              sizeof *chunk->sample_lens)) {
-        return false;
-    }
-    chunk->sample_lens[chunk->num_samples++] = plain.len;
-    return true;
-}
-
 static bool add_body(struct chunk *chunk, struct chunk_entry *out,
                      const struct record *record)
 {
@@ -299,8 +261,7 @@ static bool add_body(struct chunk *chunk, struct chunk_entry *out,
 
 bool chunk_compress_begin(struct chunk *chunk, struct err *err)
 {
-    return (chunk->codec != NULL || zstd_codec_new(&chunk->codec, err)) &&
-           use_dictionary(chunk, err);
+    return chunk->codec != NULL || zstd_codec_new(&chunk->codec, err);
 }
 
 bool chunk_compress(struct chunk *chunk, const struct chunk_entry *entry,
@@ -314,12 +275,11 @@ bool chunk_compress(struct chunk *chunk, const struct chunk_entry *entry,
     varint_append(out, plain.len);
     payload_at = out->len;
     if (plain.len >= COMPRESS_LEN_MIN) {
-        if (!zstd_compress(chunk->codec, chunk->dictionary, plain, out, err)) {
+        if (!zstd_compress(chunk->codec, NULL, plain, out, err)) {
             return false;
         }
         if (buffer_ok(out) && out->len - payload_at < plain.len) {
             *bits |= RECORD_COMPRESSED;
-            if (chunk->dictionary_bytes.len != 0) *bits |= RECORD_DICTIONARY;
             return true;
         }
         if (buffer_ok(out)) out->len = payload_at; // what does not shrink
@@ -353,8 +313,7 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
     record_of(&record, entry, chunk->log, chunk->facts_only);
     buffer_reset(&chunk->plain);
     record_append_payload(&chunk->plain, &record, entry);
-    if (!buffer_ok(&chunk->plain) || !keep_sample(chunk) ||
-        !add_chain(chunk, out, entry)) {
+    if (!buffer_ok(&chunk->plain) || !add_chain(chunk, out, entry)) {
         return no_memory(err);
     }
     add_issuer_name(chunk, out, entry);
@@ -373,23 +332,15 @@ size_t chunk_size_bytes(const struct chunk *chunk)
 {
     return sizeof *chunk + chunk->bodies.size + chunk->leaf_hashes.size +
            chunk->plain.size + chunk->key_bytes.size +
-           chunk->issuer_names.size + chunk->samples.size +
+           chunk->issuer_names.size +
            chunk->size_entries * sizeof *chunk->entries +
            chunk->size_keys * sizeof *chunk->keys +
            chunk->size_issuers * sizeof *chunk->issuers +
            chunk->num_slots * sizeof *chunk->slots +
-           chunk->size_chain_numbers * sizeof *chunk->chain_numbers +
-           chunk->size_samples * sizeof *chunk->sample_lens;
+           chunk->size_chain_numbers * sizeof *chunk->chain_numbers;
 }
 
 uint64_t chunk_num_entries(const struct chunk *chunk)
 {
     return chunk->num_entries;
-}
-
-bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
-                 struct err *err)
-{
-    return zstd_train(dictionary, buffer_bytes(&chunk->samples),
-                      chunk->sample_lens, chunk->num_samples, err);
 }

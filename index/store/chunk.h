@@ -19,10 +19,9 @@ struct chunk;
 MUST_USE bool chunk_new(struct chunk **out, struct err *err);
 void chunk_free(struct chunk *chunk);
 
-// chunk_reset empties it for entries of `log` from `first` on.  `dictionary`
-// (may be empty) must outlive the append.
+// chunk_reset empties it for entries of `log` from `first` on.
 void chunk_reset(struct chunk *chunk, const struct index_log *log,
-                 uint64_t first, struct bytes dictionary);
+                 uint64_t first);
 
 // chunk_add encodes the next entry: record and keys.  ERR_MEMORY only.
 MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
@@ -35,9 +34,3 @@ void chunk_seal(struct chunk *chunk);
 // chunk_size_bytes is the memory it holds, num_entries how many are in it.
 size_t chunk_size_bytes(const struct chunk *chunk);
 uint64_t chunk_num_entries(const struct chunk *chunk);
-
-// chunk_train makes a zstd dictionary from what the chunk's entries are;
-// empty when they are too few.  For the first chunk of a log: reset, add,
-// train, then reset and add again with the dictionary.
-MUST_USE bool chunk_train(struct chunk *chunk, struct buffer *dictionary,
-                          struct err *err);

@@ -29,10 +29,7 @@ struct chunk {
     bool facts_only;
     uint64_t first;
     uint64_t num_unparsed;
-    struct bytes dictionary_bytes;
-    uint64_t dictionary_sum; // of the bytes that `dictionary` was made from
-    struct zstd_dictionary *dictionary; // NULL until something is compressed
-    struct zstd_codec *codec;
+    struct zstd_codec *codec; // NULL until something is compressed
 
     struct chunk_entry *entries;
     size_t num_entries, size_entries;
@@ -53,11 +50,6 @@ struct chunk {
     uint32_t *chain_numbers;
     size_t num_chain_numbers, size_chain_numbers;
     struct buffer issuer_names;
-
-    // Plain payloads, while there is no dictionary.
-    struct buffer samples;
-    size_t *sample_lens;
-    size_t num_samples, size_samples;
 };
 
 // chunk_compress_begin makes ready for chunk_compress.

@@ -14,7 +14,7 @@
 struct segment {
     struct lmdb *env;
     struct segment_dbs dbs;
-    struct zstd_dictionary *dictionary;
+    struct zstd_dictionary *dictionary; // NULL: none
     struct segment_stat stat;
     char *path;
 };
@@ -24,11 +24,9 @@ static bool get_meta(const struct segment *segment, struct lmdb_txn *txn,
 {
     bool found;
 
-    if (!lmdb_get(txn, segment->dbs.meta, bytes_from_text(name), block, &found,
-                  err)) {
-        return false;
-    }
-    return found || segment_damaged(segment->path, "it has no head", err);
+    *block = bytes_of(NULL, 0);
+    return lmdb_get(txn, segment->dbs.meta, bytes_from_text(name), block,
+                    &found, err);
 }
 
 static bool load(struct segment *segment, struct lmdb_txn *txn, struct err *err)
@@ -43,11 +41,12 @@ static bool load(struct segment *segment, struct lmdb_txn *txn, struct err *err)
         !get_meta(segment, txn, SEGMENT_DICTIONARY, &block, err)) {
         return false;
     }
+    segment->stat.bytes = lmdb_size_bytes(segment->env);
+    if (block.data == NULL) return true;
     if (!block_open(bytes_from_text(SEGMENT_DICTIONARY), block, &dictionary)) {
         return segment_damaged(segment->path,
                                "the checksum of its dictionary differs", err);
     }
-    segment->stat.bytes = lmdb_size_bytes(segment->env);
     return zstd_dictionary_new(&segment->dictionary, dictionary, err) ||
            err_wrap(err, "%s", segment->path);
 }

@@ -5,7 +5,7 @@
 //   records     last id(7) -> block: several records, compressed
 //   facts       last id(7) -> block: what filters and grouping need
 //   meta        "segment"    -> struct segment_stat, the seed, as a block
-//               "dictionary" -> zstd dictionary, as a block
+//               "dictionary" -> zstd dictionary, where there is one, as a block
 //
 // Facts (facts.h) are read in constant time, by id, without decompressing a
 // certificate.  What a fact tells is not in the record again.
@@ -52,11 +52,11 @@ uint64_t segment_group(uint64_t group_seed, const struct sha256_hash *group);
 struct segment_writer;
 
 // segment_writer_open makes the file `path`, which must not exist, for entries
-// from `first_id` on.  `dictionary` (zstd_train over payloads spread over the
-// range; may be empty) is copied.
+// from `first_id` on.  Records wait in memory, up to some MiB, until a
+// dictionary was learnt from them.
 MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
                                   uint64_t first_id, uint64_t group_seed,
-                                  struct bytes dictionary, struct err *err);
+                                  struct err *err);
 
 // segment_writer_add adds the next id's entry: its record as record_of set it,
 // with the chain (the index's numbers), and the payload as it is before

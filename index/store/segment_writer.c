@@ -18,13 +18,18 @@ enum {
     BLOCK_LEN_MAX = BLOCK_LEN + BLOCK_PAGE_LEN,
     FRAME_RECORDS_MAX = 6,
     GUESS_FIRST = 500, // of 1000 bytes so many are left by compression
+    SAMPLES_BYTES = 4 * 1024 * 1024, // to learn a dictionary from
 };
 
 struct segment_writer {
     struct lmdb *env;
     struct lmdb_txn *txn;
     struct segment_dbs dbs;
-    struct zstd_dictionary *dictionary;
+    struct buffer samples; // the first records, until a dictionary was learnt
+    size_t *sample_lens;
+    size_t num_samples, size_samples;
+    bool learnt;
+    struct zstd_dictionary *dictionary; // NULL: none
     struct zstd_codec *codec;
     size_t uncommitted;
     uint64_t next_id;  // of the next record that is added
@@ -73,6 +78,7 @@ static bool put_dictionary(struct segment_writer *writer, struct bytes bytes,
     struct bytes key = bytes_from_text(SEGMENT_DICTIONARY);
     struct buffer *block = &writer->block;
 
+    buffer_reset(block);
     buffer_append_uint(block, 0, CHECKSUM_LEN);
     buffer_append(block, bytes);
     if (!buffer_ok(block)) return segment_no_memory(writer->path, err);
@@ -81,21 +87,19 @@ static bool put_dictionary(struct segment_writer *writer, struct bytes bytes,
 }
 
 static bool writer_init(struct segment_writer *writer, const char *path,
-                        struct bytes dictionary, struct err *err)
+                        struct err *err)
 {
     writer->path = strdup(path);
     if (writer->path == NULL) return segment_no_memory(path, err);
-    return zstd_dictionary_new(&writer->dictionary, dictionary, err) &&
-           zstd_codec_new(&writer->codec, err) &&
+    return zstd_codec_new(&writer->codec, err) &&
            lmdb_file_create(&writer->env, path, err) &&
            writer_begin(writer, err) &&
-           segment_dbs_open(&writer->dbs, writer->txn, err) &&
-           put_dictionary(writer, dictionary, err);
+           segment_dbs_open(&writer->dbs, writer->txn, err);
 }
 
 bool segment_writer_open(struct segment_writer **out, const char *path,
                          uint64_t first_id, uint64_t group_seed,
-                         struct bytes dictionary, struct err *err)
+                         struct err *err)
 {
     struct segment_writer *writer = calloc(1, sizeof *writer);
 
@@ -106,7 +110,7 @@ bool segment_writer_open(struct segment_writer **out, const char *path,
     writer->stat = (struct segment_stat){
         .first_id = first_id, .end_id = first_id, .group_seed = group_seed};
     facts_begin(&writer->facts, first_id);
-    if (!writer_init(writer, path, dictionary, err)) {
+    if (!writer_init(writer, path, err)) {
         segment_writer_close(writer);
         return false;
     }
@@ -157,8 +161,7 @@ static bool add_facts(struct segment_writer *writer,
 static void append_record(struct buffer *out, const struct record *record,
                           struct bytes plain)
 {
-    uint8_t bits =
-        record->bits & (uint8_t) ~(RECORD_COMPRESSED | RECORD_DICTIONARY);
+    uint8_t bits = record->bits & (uint8_t)~RECORD_COMPRESSED;
 
     buffer_append_byte(out, (uint8_t)record->kind);
     buffer_append_byte(out, bits);
@@ -285,27 +288,17 @@ static bool is_enough(const struct segment_writer *writer)
            writer->waiting.len * writer->guess / 1000 >= room(writer);
 }
 
-bool segment_writer_add(struct segment_writer *writer,
-                        const struct record *record, uint32_t issuer,
-                        struct bytes plain, struct err *err)
+static bool add_body(struct segment_writer *writer, struct bytes body,
+                     struct err *err)
 {
     size_t before = writer->waiting.len;
 
-    if (plain.len > SEGMENT_PLAIN_LEN_MAX / 2) {
-        return err_set(err, ERR_INDEX, "%s: a record of %zu bytes",
-                       writer->path, plain.len);
-    }
-    if (!add_facts(writer, &record->facts, issuer, err)) return false;
-    buffer_reset(&writer->body);
-    append_record(&writer->body, record, plain);
-    varint_append(&writer->waiting, writer->body.len);
-    buffer_append(&writer->waiting, buffer_bytes(&writer->body));
-    if (!buffer_ok(&writer->body) || !buffer_ok(&writer->waiting)) {
+    varint_append(&writer->waiting, body.len);
+    buffer_append(&writer->waiting, body);
+    if (!buffer_ok(&writer->waiting)) {
         return segment_no_memory(writer->path, err);
     }
     writer->lens[writer->num_waiting++] = writer->waiting.len - before;
-    writer->next_id++;
-    writer->stat.plain_bytes += plain.len;
     while (writer->num_waiting > 0 && is_enough(writer)) {
         if (!make_frame(writer, err)) return false;
         if (writer->num_waiting + writer->num_framed >= BLOCK_RECORDS_MAX &&
@@ -316,12 +309,80 @@ bool segment_writer_add(struct segment_writer *writer,
     return true;
 }
 
+// ------------------------------------------------------------ a dictionary
+
+// Learns from the records that wait, and compresses them with it.
+static bool learn(struct segment_writer *writer, struct err *err)
+{
+    struct bytes view = buffer_bytes(&writer->samples), body;
+    struct buffer dictionary = {0};
+    bool ok;
+
+    if (writer->learnt) return true;
+    writer->learnt = true;
+    ok = zstd_train(&dictionary, view, writer->sample_lens, writer->num_samples,
+                    err) &&
+         (dictionary.len == 0 ||
+          (zstd_dictionary_new(&writer->dictionary, buffer_bytes(&dictionary),
+                               err) &&
+           put_dictionary(writer, buffer_bytes(&dictionary), err)));
+    buffer_cleanup(&dictionary);
+    for (size_t i = 0; ok && i < writer->num_samples; i++) {
+        ok = bytes_read_take(&view, &body, writer->sample_lens[i]) &&
+             add_body(writer, body, err);
+    }
+    buffer_cleanup(&writer->samples);
+    return ok;
+}
+
+static bool keep_sample(struct segment_writer *writer, struct bytes body,
+                        struct err *err)
+{
+    if (writer->num_samples == writer->size_samples) {
+        size_t size =
+            writer->size_samples == 0 ? 1024 : 2 * writer->size_samples;
+        size_t *lens = realloc(writer->sample_lens, size * sizeof *lens);
+
+        if (lens == NULL) return segment_no_memory(writer->path, err);
+        writer->sample_lens = lens;
+        writer->size_samples = size;
+    }
+    buffer_append(&writer->samples, body);
+    if (!buffer_ok(&writer->samples)) {
+        return segment_no_memory(writer->path, err);
+    }
+    writer->sample_lens[writer->num_samples++] = body.len;
+    return writer->samples.len < SAMPLES_BYTES || learn(writer, err);
+}
+
+bool segment_writer_add(struct segment_writer *writer,
+                        const struct record *record, uint32_t issuer,
+                        struct bytes plain, struct err *err)
+{
+    struct bytes body;
+
+    if (plain.len > SEGMENT_PLAIN_LEN_MAX / 2) {
+        return err_set(err, ERR_INDEX, "%s: a record of %zu bytes",
+                       writer->path, plain.len);
+    }
+    if (!add_facts(writer, &record->facts, issuer, err)) return false;
+    buffer_reset(&writer->body);
+    append_record(&writer->body, record, plain);
+    if (!buffer_ok(&writer->body)) return segment_no_memory(writer->path, err);
+    body = buffer_bytes(&writer->body);
+    writer->next_id++;
+    writer->stat.plain_bytes += plain.len;
+    return writer->learnt ? add_body(writer, body, err)
+                          : keep_sample(writer, body, err);
+}
+
 bool segment_writer_finish(struct segment_writer *writer,
                            struct segment_stat *stat, struct err *err)
 {
     uint8_t meta[SEGMENT_META_LEN];
     struct lmdb_txn *txn;
 
+    if (!learn(writer, err)) return false;
     while (writer->num_waiting > 0) {
         if (!make_frame(writer, err)) return false;
     }
@@ -352,6 +413,8 @@ void segment_writer_close(struct segment_writer *writer)
         if (!writer->finished) (void)unlink(writer->path);
     }
     zstd_dictionary_free(writer->dictionary);
+    buffer_cleanup(&writer->samples);
+    free(writer->sample_lens);
     zstd_codec_free(writer->codec);
     facts_cleanup(&writer->facts);
     buffer_cleanup(&writer->waiting);

@@ -23,10 +23,7 @@ bool tail_open(struct tail *tail, struct lmdb_txn *txn, struct err *err)
     return lmdb_db_open(txn, "entries", LMDB_ORDER_BYTES, &tail->entries,
                         err) &&
            lmdb_db_open(txn, "keys", LMDB_ORDER_ID, &tail->keys, err) &&
-           lmdb_db_open(txn, "issuers", LMDB_ORDER_BYTES, &tail->issuers,
-                        err) &&
-           lmdb_db_open(txn, "dictionaries", LMDB_ORDER_BYTES,
-                        &tail->dictionaries, err);
+           lmdb_db_open(txn, "issuers", LMDB_ORDER_BYTES, &tail->issuers, err);
 }
 
 static bool no_memory(struct err *err)
@@ -175,44 +172,6 @@ bool tail_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
              bytes_equal(cert.subject, issuer_name);
     if (*found) *key_sha256 = sha256(cert.spki);
     return true;
-}
-
-// ------------------------------------------------------------ dictionaries
-
-bool tail_dictionary(const struct tail *tail, struct lmdb_txn *txn,
-                     uint32_t log, struct bytes *bytes, struct err *err)
-{
-    uint8_t key[NUMBER_LEN];
-    bool found;
-
-    *bytes = bytes_of(NULL, 0);
-    bytes_put_uint(key, log, sizeof key);
-    return row_get(txn, tail->dictionaries, "dictionaries",
-                   bytes_of(key, sizeof key), bytes, &found, err);
-}
-
-bool tail_keep_dictionary(const struct tail *tail, struct lmdb_txn *txn,
-                          const struct chunk *chunk, struct err *err)
-{
-    uint8_t key[NUMBER_LEN];
-    struct buffer row = {0};
-    struct bytes held;
-    bool ok;
-
-    if (chunk->dictionary_bytes.len == 0) return true;
-    if (!tail_dictionary(tail, txn, chunk->log, &held, err)) return false;
-    if (held.len != 0) {
-        return bytes_equal(held, chunk->dictionary_bytes) ||
-               err_set(err, ERR_INDEX,
-                       "a chunk was compressed with a dictionary that its log "
-                       "does not have");
-    }
-    bytes_put_uint(key, chunk->log, sizeof key);
-    row_begin(&row);
-    buffer_append(&row, chunk->dictionary_bytes);
-    ok = row_put(txn, tail->dictionaries, bytes_of(key, sizeof key), &row, err);
-    buffer_cleanup(&row);
-    return ok;
 }
 
 // ------------------------------------------------------------ append
@@ -452,8 +411,7 @@ bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
     bool ok;
 
     chunk_seal(chunk);
-    ok = tail_keep_dictionary(tail, txn, chunk, err) &&
-         chunk_compress_begin(chunk, err) &&
+    ok = chunk_compress_begin(chunk, err) &&
          tail_number_issuers(tail, txn, chunk, counts, &a.numbers, err);
     for (size_t i = 0; ok && i < chunk->num_entries; i++) {
         ok = append_entry(&a, &chunk->entries[i], a.first_id + i, err);

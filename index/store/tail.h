@@ -1,11 +1,10 @@
 // tail.h - the newest entries and their names, inserted the ordinary way.
 //
-//   entries       id(7) -> record (record.h)
-//   keys          key, id(7) -> posting (posting.h)
-//   issuers       'f' fingerprint -> number, first id that knew it
-//                 'n' number(4) -> fingerprint
-//                 'd' fingerprint -> certificate
-//   dictionaries  log(4) -> zstd dictionary
+//   entries   id(7) -> record (record.h)
+//   keys      key, id(7) -> posting (posting.h)
+//   issuers   'f' fingerprint -> number, first id that knew it
+//             'n' number(4) -> fingerprint
+//             'd' fingerprint -> certificate
 //
 // A final certificate is found by its issuer's key when the certificate that
 // its chain names first is held and bears the issuer's name; chains are not
@@ -23,20 +22,20 @@
 #include "index/store/lmdb.h"
 
 struct tail {
-    lmdb_db entries, keys, issuers, dictionaries;
+    lmdb_db entries, keys, issuers;
 };
 
 // tail_open opens the tables; a writer makes them.
 MUST_USE bool tail_open(struct tail *tail, struct lmdb_txn *txn,
                         struct err *err);
 
-// tail_append stores a chunk's entries from id counts->next_id on, their keys
-// and, when its log has none yet, its dictionary; updates `counts`.
+// tail_append stores a chunk's entries from id counts->next_id on, and
+// their keys; updates `counts`.
 MUST_USE bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
                           struct chunk *chunk, struct catalogue_counts *counts,
                           struct err *err);
 
-// tail_empty takes all entries and keys away; issuers and dictionaries stay.
+// tail_empty takes all entries and keys away; issuers stay.
 MUST_USE bool tail_empty(const struct tail *tail, struct lmdb_txn *txn,
                          struct catalogue_counts *counts, struct err *err);
 
@@ -57,11 +56,6 @@ MUST_USE bool tail_each_issuer_key(const struct tail *tail,
                                    tail_key_visit *visit, void *context,
                                    struct err *err);
 
-// tail_keep_dictionary stores a chunk's dictionary when its log has none.
-MUST_USE bool tail_keep_dictionary(const struct tail *tail,
-                                   struct lmdb_txn *txn,
-                                   const struct chunk *chunk, struct err *err);
-
 // tail_add_issuer keeps a certificate under its fingerprint.
 MUST_USE bool tail_add_issuer(const struct tail *tail, struct lmdb_txn *txn,
                               struct bytes der, struct catalogue_counts *counts,
@@ -80,11 +74,6 @@ MUST_USE bool tail_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
                               struct bytes issuer_name,
                               struct sha256_hash *key_sha256,
                               uint64_t *known_from, bool *found,
-                              struct err *err);
-
-// tail_dictionary gives a log's dictionary; empty where there is none.
-MUST_USE bool tail_dictionary(const struct tail *tail, struct lmdb_txn *txn,
-                              uint32_t log, struct bytes *bytes,
                               struct err *err);
 
 // tail_read finds an entry's record and takes it apart; ERR_NOT_FOUND.

@@ -29,14 +29,13 @@ bool zstd_dictionary_new(struct zstd_dictionary **out, struct bytes bytes,
 {
     struct zstd_dictionary *dictionary = calloc(1, sizeof *dictionary);
 
-    if (dictionary != NULL && bytes.len != 0) {
+    if (dictionary != NULL) {
         dictionary->compress =
             ZSTD_createCDict(bytes.data, bytes.len, ZSTD_LEVEL);
         dictionary->decompress = ZSTD_createDDict(bytes.data, bytes.len);
     }
-    if (dictionary == NULL ||
-        (bytes.len != 0 &&
-         (dictionary->compress == NULL || dictionary->decompress == NULL))) {
+    if (dictionary == NULL || dictionary->compress == NULL ||
+        dictionary->decompress == NULL) {
         zstd_dictionary_free(dictionary);
         return err_set(err, ERR_MEMORY, "zstd: no dictionary could be made");
     }
@@ -90,7 +89,8 @@ bool zstd_compress(struct zstd_codec *codec,
     if (ZSTD_isError(bound) || !buffer_reserve(out, bound)) {
         return err_set(err, ERR_MEMORY, "zstd: no memory");
     }
-    (void)ZSTD_CCtx_refCDict(codec->compress, dictionary->compress);
+    (void)ZSTD_CCtx_refCDict(codec->compress,
+                             dictionary == NULL ? NULL : dictionary->compress);
     len = ZSTD_compress2(codec->compress, out->data + out->len, bound,
                          plain.data, plain.len);
     if (ZSTD_isError(len)) {
@@ -115,7 +115,8 @@ bool zstd_decompress(struct zstd_codec *codec,
     if (!buffer_ok(&codec->frame)) {
         return err_set(err, ERR_MEMORY, "zstd: no memory");
     }
-    (void)ZSTD_DCtx_refDDict(codec->decompress, dictionary->decompress);
+    (void)ZSTD_DCtx_refDDict(
+        codec->decompress, dictionary == NULL ? NULL : dictionary->decompress);
     got = ZSTD_decompressDCtx(codec->decompress, out, len, codec->frame.data,
                               codec->frame.len);
     if (ZSTD_isError(got)) {

@@ -20,7 +20,7 @@ enum {
 struct zstd_dictionary;
 struct zstd_codec; // contexts for both directions, used again and again
 
-// zstd_dictionary_new digests a dictionary; empty bytes make one that is none.
+// zstd_dictionary_new digests a dictionary, which is not empty.
 MUST_USE bool zstd_dictionary_new(struct zstd_dictionary **out,
                                   struct bytes bytes, struct err *err);
 void zstd_dictionary_free(struct zstd_dictionary *dictionary);
@@ -29,7 +29,8 @@ void zstd_dictionary_free(struct zstd_dictionary *dictionary);
 MUST_USE bool zstd_codec_new(struct zstd_codec **out, struct err *err);
 void zstd_codec_free(struct zstd_codec *codec);
 
-// zstd_compress appends the frame of `plain`.
+// zstd_compress appends the frame of `plain`; `dictionary` may be NULL, here
+// and below.
 MUST_USE bool zstd_compress(struct zstd_codec *codec,
                             const struct zstd_dictionary *dictionary,
                             struct bytes plain, struct buffer *out,

@@ -158,8 +158,7 @@ bool read_open_batch(struct reader *reader, uint64_t end)
 
         if (batch->state != BATCH_FREE) continue;
         batch->state = BATCH_FILLING;
-        batch_reset(batch, &reader->log, &reader->frontier, end,
-                    reader->dictionary_bytes);
+        batch_reset(batch, &reader->log, &reader->frontier, end);
         reader->filling = batch;
         return true;
     }
@@ -189,41 +188,6 @@ static void free_held(struct reader *reader)
         piece->next = reader->spare;
         reader->spare = piece;
     }
-}
-
-// The first batch of a log teaches a dictionary, and is encoded again with it.
-static bool train(struct reader *reader, struct batch *batch)
-{
-    struct err err;
-
-    reader->trained = true;
-    if (!chunk_train(batch->chunk, &reader->dictionary, &err)) {
-        reader_fail(reader, &err);
-        return false;
-    }
-    reader->dictionary_bytes = buffer_bytes(&reader->dictionary);
-    if (reader->dictionary.len == 0) return true;
-    chunk_reset(batch->chunk, &reader->log, batch->first,
-                reader->dictionary_bytes);
-    for (struct piece *piece = reader->held; piece != NULL;
-         piece = piece->next) {
-        for (unsigned i = 0; i < piece->num_entries; i++) {
-            struct entry_bytes bytes;
-            struct bytes *certificates;
-            struct entry entry;
-
-            arena_reset(&reader->arena);
-            if (!source_entry(piece, i, &bytes, &certificates,
-                              &reader->arena) ||
-                !entry_understand(&entry, &bytes, &reader->arena) ||
-                !chunk_add(batch->chunk, &entry, &err)) {
-                (void)err_set(&err, ERR_MEMORY, "no memory for an entry");
-                reader_fail(reader, &err);
-                return false;
-            }
-        }
-    }
-    return true;
 }
 
 void read_hand_on(struct reader *reader)
@@ -337,7 +301,6 @@ static bool close_batch(struct reader *reader)
 {
     struct batch *batch = reader->filling;
 
-    if (!reader->trained && !train(reader, batch)) return false;
     reader->filling = NULL;
     // The bytes of a suspect are evidence when it does not come right.
     if (!reader->has_suspect) free_held(reader);
@@ -421,9 +384,8 @@ static bool pop_piece(struct reader *reader, uint64_t planned_end)
 {
     struct piece *piece = reader->pieces, *rest;
     uint64_t at = piece->first + piece->num_entries;
-    bool keep =
-        !reader->trained || (reader->has_suspect && reader->filling != NULL &&
-                             reader->filling->first == reader->suspect_first);
+    bool keep = reader->has_suspect && reader->filling != NULL &&
+                reader->filling->first == reader->suspect_first;
     struct piece **held = &reader->held;
 
     reader->pieces = piece->next;

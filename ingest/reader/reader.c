@@ -215,7 +215,6 @@ void reader_free(struct reader *reader)
     ask_cleanup(&reader->proof.ask);
     buffer_cleanup(&reader->served);
     buffer_cleanup(&reader->pin_served);
-    buffer_cleanup(&reader->dictionary);
     buffer_cleanup(&reader->issuers);
     arena_cleanup(&reader->heads_arena);
     arena_cleanup(&reader->gaps_arena);
@@ -233,9 +232,6 @@ void reader_start(struct reader *reader)
         reader_fail(reader, &err);
         return;
     }
-    reader->dictionary_bytes =
-        index_dictionary(pipeline_index(reader->pipeline), reader->log.number);
-    reader->trained = reader->dictionary_bytes.len > 0;
     if (reader->log.halt == HALT_FORK) {
         (void)err_set(&err, ERR_VERIFY,
                       "halted by two heads that cannot both be true, until "

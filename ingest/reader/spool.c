@@ -118,7 +118,7 @@ void spool_finish(struct reader *reader)
     reader->spooling = false;
     reader->fresh = false;
     reader->mode = MODE_REPLAY;
-    if (!spool_rewind(reader->spool, (struct spool_place){0}, &err)) {
+    if (!spool_rewind(reader->spool, &err)) {
         reader_fail(reader, &err);
         return;
     }
@@ -141,24 +141,6 @@ static bool fill(struct reader *reader)
         if (!read_add(reader, &bytes)) return false;
     }
     return true;
-}
-
-// The first batch of a log teaches the dictionary and is filled once more.
-static bool train(struct reader *reader)
-{
-    struct batch *batch = reader->filling;
-    struct err err;
-
-    reader->trained = true;
-    if (!chunk_train(batch->chunk, &reader->dictionary, &err) ||
-        !spool_rewind(reader->spool, reader->batch_place, &err)) {
-        reader_fail(reader, &err);
-        return false;
-    }
-    reader->dictionary_bytes = buffer_bytes(&reader->dictionary);
-    batch_reset(batch, &reader->log, &reader->frontier, batch->end,
-                reader->dictionary_bytes);
-    return fill(reader);
 }
 
 static bool prove(struct reader *reader, struct batch *batch)
@@ -190,9 +172,7 @@ void spool_pump(struct reader *reader)
                                  reader->pin.size, NULL, 0);
 
         if (!read_open_batch(reader, end)) return;
-        reader->batch_place = spool_tell(reader->spool);
         if (!fill(reader)) return;
-        if (!reader->trained && !train(reader)) return;
         if (!prove(reader, reader->filling)) return;
         reader->frontier = reader->filling->frontier;
         reader->filling = NULL;

@@ -12,10 +12,6 @@
 
 struct spool; // opaque
 
-struct spool_place {
-    uint64_t at;
-};
-
 // spool_open makes an empty spool in an index; spool_close() drops it.
 MUST_USE bool spool_open(struct spool **out, const char *index_dir,
                          struct err *err);
@@ -25,12 +21,8 @@ void spool_close(struct spool *spool);
 MUST_USE bool spool_write(struct spool *spool, const struct entry_bytes *bytes,
                           struct err *err);
 
-// spool_rewind reads on from a place; {0} is the beginning.
-MUST_USE bool spool_rewind(struct spool *spool, struct spool_place place,
-                           struct err *err);
-
-// spool_tell is the place of the next entry to be read.
-struct spool_place spool_tell(const struct spool *spool);
+// spool_rewind reads on from the beginning.
+MUST_USE bool spool_rewind(struct spool *spool, struct err *err);
 
 // spool_read gives the next entry; its slices live until the next read.
 MUST_USE bool spool_read(struct spool *spool, struct entry_bytes *out,

@@ -103,19 +103,13 @@ bool spool_write(struct spool *spool, const struct entry_bytes *bytes,
     return out->len < FLUSH_LEN || flush(spool, err);
 }
 
-bool spool_rewind(struct spool *spool, struct spool_place place,
-                  struct err *err)
+bool spool_rewind(struct spool *spool, struct err *err)
 {
     if (!flush(spool, err)) return false;
     buffer_reset(&spool->in);
-    spool->in_at = place.at;
+    spool->in_at = 0;
     spool->in_used = 0;
     return true;
-}
-
-struct spool_place spool_tell(const struct spool *spool)
-{
-    return (struct spool_place){spool->in_at + spool->in_used};
 }
 
 // Has `len` bytes ready at in_used.

@@ -103,10 +103,7 @@ struct reader {
     struct batch *filling;
     struct batch *proving, **last_proving; // in order
     uint64_t chunk_width;
-    struct arena arena; // of one entry
-    struct buffer dictionary;
-    struct bytes dictionary_bytes; // this or the index's; empty: to be trained
-    bool trained;
+    struct arena arena;    // of one entry
     struct buffer issuers; // to go with the next batch
     struct issuer_ask *issuer_asks;
     struct sha256_hash issuers_seen[READER_ISSUERS_SEEN];
@@ -127,7 +124,6 @@ struct reader {
     const struct head *spool_fork; // a smaller head that our tree passed by
     struct merkle_frontier spool_chunk; // of the aligned chunk at hand
     struct subtrees subtrees;
-    struct spool_place batch_place; // where the batch begins in the spool
 
     struct reader_totals totals; // the ring thread's
     uint64_t started_ms;

@@ -655,7 +655,7 @@ static void another_format_is_refused(void **state)
         CHECK(!index_open(&index, path("index"), (enum index_mode)mode, &err));
         CHECK(err.code == ERR_INDEX);
         CHECK(strcmp(err.text, "the index has format 77; this program reads "
-                               "and writes format 2") == 0);
+                               "and writes format 3") == 0);
     }
     write_at("index/tail/data.mdb", 16, bytes_of(swapped, sizeof swapped));
     CHECK(!index_open(&index, path("index"), INDEX_READ, &err));

@@ -4,8 +4,6 @@
 
 #include "tests/support/make_der.h"
 
-enum { CHUNK_TRAIN = 64 };
-
 static uint64_t mix(uint64_t x)
 {
     x ^= x >> 33;
@@ -222,11 +220,11 @@ void made_log_proof(const struct made_log *log, uint64_t first, uint64_t end,
 }
 
 static void fill_chunk(const struct made_log *log, struct chunk *chunk,
-                       uint64_t first, uint64_t end, struct bytes dictionary)
+                       uint64_t first, uint64_t end)
 {
     struct arena arena = {0};
 
-    chunk_reset(chunk, &log->log, first, dictionary);
+    chunk_reset(chunk, &log->log, first);
     for (uint64_t i = first; i < end; i++) {
         struct entry entry;
 
@@ -241,24 +239,16 @@ bool made_log_append(const struct made_log *log, struct index *index,
                      uint64_t first, uint64_t end, uint64_t size,
                      struct err *err)
 {
-    struct bytes dictionary = index_dictionary(index, log->log.number);
-    struct buffer served = {0}, trained = {0};
+    struct buffer served = {0};
     struct chunk_proof proof;
     struct chunk *chunk;
     bool ok;
 
     assert_true(chunk_new(&chunk, err));
-    fill_chunk(log, chunk, first, end, dictionary);
-    if (dictionary.len == 0 && end - first >= CHUNK_TRAIN) {
-        assert_true(chunk_train(chunk, &trained, err));
-        if (trained.len != 0) {
-            fill_chunk(log, chunk, first, end, buffer_bytes(&trained));
-        }
-    }
+    fill_chunk(log, chunk, first, end);
     made_log_proof(log, first, end, size, &proof, &served);
     ok = index_append(index, &chunk, &proof, 1, err);
     chunk_free(chunk);
     buffer_cleanup(&served);
-    buffer_cleanup(&trained);
     return ok;
 }

@@ -8,7 +8,6 @@
 
 #include "index/base/varint.h"
 #include "index/store/segment.h"
-#include "index/store/zstd.h"
 #include "tests/support/random.h"
 
 enum { NUM = 3000, FIRST_ID = 12345 };
@@ -16,7 +15,6 @@ enum { NUM = 3000, FIRST_ID = 12345 };
 
 static struct record records[NUM];
 static struct bytes plains[NUM];
-static struct buffer dictionary;
 static char dir[] = "/tmp/test_segment.XXXXXX";
 
 static const char *path_of(const char *name)
@@ -84,21 +82,11 @@ static void make_record(struct random *random, size_t i)
 static int set_up(void **state)
 {
     struct random random = random_for(1, "segment", 0);
-    struct buffer samples = {0};
-    size_t lens[NUM], num = 0;
-    struct err err = {0};
 
     (void)state;
     for (size_t i = 0; i < NUM; i++) {
         make_record(&random, i);
-        if (i % 3 != 0 || plains[i].len > 2000) continue;
-        buffer_append(&samples, plains[i]);
-        lens[num++] = plains[i].len;
     }
-    if (!zstd_train(&dictionary, buffer_bytes(&samples), lens, num, &err)) {
-        return 1;
-    }
-    buffer_cleanup(&samples);
     return mkdtemp(dir) == NULL;
 }
 
@@ -109,21 +97,19 @@ static int tear_down(void **state)
         free((void *)plains[i].data);
         free((void *)records[i].chain.data);
     }
-    buffer_cleanup(&dictionary);
     (void)unlink(path_of("segment"));
     (void)unlink(path_of("damaged"));
     return rmdir(dir);
 }
 
-static void write_segment(size_t num, struct bytes with,
-                          struct segment_stat *stat)
+static void write_segment(size_t num, struct segment_stat *stat)
 {
     struct segment_writer *writer;
     struct err err = {0};
 
     (void)unlink(path_of("segment"));
     assert_true(segment_writer_open(&writer, path_of("segment"), FIRST_ID,
-                                    GROUP_SEED, with, &err));
+                                    GROUP_SEED, &err));
     for (size_t i = 0; i < num; i++) {
         assert_true(segment_writer_add(writer, &records[i], (uint32_t)(i % 9),
                                        plains[i], &err));
@@ -186,17 +172,15 @@ static void gives_back_what_was_put(void **state)
     static const size_t nums[] = {0, 1, 2, 20, NUM};
 
     (void)state;
-    for (size_t n = 0; n < 2 * COUNT_OF(nums); n++) {
-        size_t num = nums[n / 2];
+    for (size_t n = 0; n < COUNT_OF(nums); n++) {
+        size_t num = nums[n];
         struct segment *segment;
         struct segment_reader *reader;
         struct segment_stat stat;
         struct segment_facts facts;
         struct err err = {0};
 
-        write_segment(
-            num, n % 2 == 0 ? buffer_bytes(&dictionary) : (struct bytes){0},
-            &stat);
+        write_segment(num, &stat);
         assert_true(segment_open(&segment, path_of("segment"), &err));
         assert_int_equal(segment_stat(segment)->first_id, FIRST_ID);
         assert_int_equal(segment_stat(segment)->end_id, FIRST_ID + num);
@@ -224,8 +208,7 @@ static void nothing_is_left_of_what_was_not_finished(void **state)
 
     (void)state;
     (void)unlink(path_of("segment"));
-    assert_true(segment_writer_open(&writer, path_of("segment"), 1, 2,
-                                    (struct bytes){0}, &err));
+    assert_true(segment_writer_open(&writer, path_of("segment"), 1, 2, &err));
     assert_true(segment_writer_add(writer, &records[0], 0, plains[0], &err));
     segment_writer_close(writer);
     assert_int_equal(access(path_of("segment"), F_OK), -1);
@@ -297,7 +280,7 @@ static void damage_ends_in_a_sentence(void **state)
     int told = 0;
 
     (void)state;
-    write_segment(NUM, buffer_bytes(&dictionary), NULL);
+    write_segment(NUM, NULL);
     whole = read_file(path_of("segment"));
     for (int i = 0; i < 6; i++) { // cut short
         write_file(bytes_of(whole.data,

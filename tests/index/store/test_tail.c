@@ -1,4 +1,4 @@
-// test_tail.c - chunks into the tail: records, keys, issuers, dictionaries.
+// test_tail.c - chunks into the tail: records, keys, issuers.
 
 #include <ftw.h>
 #include <unistd.h>
@@ -58,14 +58,13 @@ static int tear_down(void **state)
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static struct chunk *make_chunk(uint64_t first, uint64_t end,
-                                struct bytes dictionary)
+static struct chunk *make_chunk(uint64_t first, uint64_t end)
 {
     struct arena arena = {0};
     struct chunk *chunk;
 
     CHECK(chunk_new(&chunk, NULL));
-    chunk_reset(chunk, &made.log, first, dictionary);
+    chunk_reset(chunk, &made.log, first);
     for (uint64_t i = first; i < end; i++) {
         struct entry entry;
 
@@ -94,7 +93,7 @@ static void append(struct chunk *chunk)
 
 static void records_know_their_place(void **state)
 {
-    struct chunk *chunk = make_chunk(0, 50, (struct bytes){0});
+    struct chunk *chunk = make_chunk(0, 50);
     struct lmdb_txn *txn;
     struct arena arena = {0};
     struct err err = {0};
@@ -141,7 +140,7 @@ static void counts_are_what_is_there(void **state)
 
     (void)state;
     for (uint64_t i = 0; i < NUM; i += 40) {
-        struct chunk *chunk = make_chunk(i, i + 40, (struct bytes){0});
+        struct chunk *chunk = make_chunk(i, i + 40);
 
         append(chunk);
         chunk_free(chunk);
@@ -177,61 +176,9 @@ static void counts_are_what_is_there(void **state)
     buffer_cleanup(&last);
 }
 
-static void a_log_has_one_dictionary(void **state)
-{
-    struct chunk *plain = make_chunk(0, 100, (struct bytes){0}), *packed;
-    struct buffer trained = {0};
-    struct bytes held;
-    struct catalogue_counts counts;
-    struct lmdb_txn *txn;
-    struct err err = {0};
-    size_t sizes[2] = {0};
-    uint8_t *other;
-
-    (void)state;
-    CHECK(chunk_train(plain, &trained, NULL));
-    CHECK(trained.len > 0);
-    packed = make_chunk(0, 100, buffer_bytes(&trained));
-    append(plain);
-    txn = begin(false);
-    CHECK(tail_dictionary(&tail, txn, 3, &held, NULL) && held.len == 0);
-    lmdb_abort(txn);
-    append(packed);
-    append(packed);
-    txn = begin(false);
-    CHECK(tail_dictionary(&tail, txn, 3, &held, NULL));
-    CHECK(bytes_equal(held, buffer_bytes(&trained)));
-    CHECK(tail_dictionary(&tail, txn, 4, &held, NULL) && held.len == 0);
-    for (uint64_t id = 1; id <= 100; id++) {
-        struct record record;
-
-        CHECK(tail_read(&tail, txn, id, &record, NULL));
-        sizes[0] += record.payload.len;
-        CHECK(tail_read(&tail, txn, 100 + id, &record, NULL));
-        sizes[1] += record.payload.len;
-    }
-    CHECK(sizes[1] < sizes[0]);
-    lmdb_abort(txn);
-    chunk_free(packed);
-    other = malloc(trained.len);
-    memcpy(other, trained.data, trained.len);
-    other[trained.len - 1] ^= 1;
-    packed = make_chunk(0, 100, bytes_of(other, trained.len));
-    txn = begin(true);
-    CHECK(catalogue_get_counts(&catalogue, txn, &counts, NULL));
-    CHECK(!tail_append(&tail, txn, packed, &counts, &err));
-    CHECK(strcmp(err.text, "a chunk was compressed with a dictionary that its "
-                           "log does not have") == 0);
-    lmdb_abort(txn);
-    free(other);
-    chunk_free(packed);
-    chunk_free(plain);
-    buffer_cleanup(&trained);
-}
-
 static void keys_are_sorted_and_merged(void **state)
 {
-    struct chunk *chunk = make_chunk(0, 60, (struct bytes){0});
+    struct chunk *chunk = make_chunk(0, 60);
 
     (void)state;
     CHECK(chunk_size_bytes(chunk) > 60 * 300);
@@ -245,7 +192,7 @@ static void keys_are_sorted_and_merged(void **state)
 
         CHECK(order < 0 || (order == 0 && a->entry < b->entry));
     }
-    chunk_reset(chunk, &made.log, 0, (struct bytes){0});
+    chunk_reset(chunk, &made.log, 0);
     CHECK(chunk_num_entries(chunk) == 0);
     chunk_seal(chunk);
     chunk_free(chunk);
@@ -297,8 +244,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(records_know_their_place, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(counts_are_what_is_there, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_log_has_one_dictionary, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_are_sorted_and_merged, set_up,
                                         tear_down),
