@@ -348,9 +348,6 @@ static bool open_readers(struct ring_thread *thread, struct ring *ring,
             .shared = pipeline->shared,
             .inflater = thread->inflater,
             .memory = memory,
-            .bind = options->num_binds == 0
-                        ? NULL
-                        : options->binds[i % options->num_binds],
             .ended = on_ended,
             .context = thread,
         };

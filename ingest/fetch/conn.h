@@ -11,8 +11,8 @@
 #pragma once
 
 #include "index/net/ring.h"
+#include "ingest/fetch/dial.h"
 #include "ingest/fetch/fetch.h"
-#include "ingest/fetch/resolve.h"
 #include "ingest/fetch/tls.h"
 
 struct conn; // opaque
@@ -28,11 +28,15 @@ struct conn_origin {
     char proxy_login[256];            // base64 for the proxy; "": none
     char base[512];                   // path in front of every request's
     const char *user_agent;
-    struct resolve_addresses addresses; // of the host or of the proxy
-    size_t address_index;               // the one that answered last
-    struct resolve_address bind;        // len 0: any
+    struct addresses addresses; // of the host or of the proxy
+    struct dial_binds binds;
     uint64_t connect_timeout_ms;
     uint64_t idle_timeout_ms;
+    // When a kept connection is tired: answers given, age, time without a
+    // request.
+    unsigned answers_max;
+    uint64_t age_max_ms;
+    uint64_t free_max_ms;
     uint64_t bytes_received;
 
     // Called for `conn` with its context.
@@ -55,6 +59,10 @@ void conn_close(struct conn *conn);
 
 // conn_is_free tells whether it can take a request now.
 bool conn_is_free(const struct conn *conn);
+
+// conn_is_tired tells of one that is free that it is better not used again: a
+// server that tires of a connection closes it, perhaps just then.
+bool conn_is_tired(const struct conn *conn, uint64_t now_ms);
 
 // conn_request is the request under way, or the one that was just answered or
 // has just failed.

@@ -22,21 +22,9 @@
 #include "index/base/text.h"
 #include "index/net/http_text.h"
 #include "ingest/fetch/conn.h"
-#include "ingest/fetch/resolve.h"
-#include "ingest/fetch/tls.h"
-#include "ingest/fetch/url.h"
+#include "ingest/fetch/fetch_shared.h"
 
-enum { CONNECTIONS_MAX = 1024, USER_AGENT_MAX = 256 };
-
-struct fetch_shared {
-    struct tls_context *tls;
-    struct resolver *resolver;
-    bool has_proxy;   // told by the user, for every log
-    struct url proxy; // or found in the environment, for https
-    bool has_env_proxy;
-    char no_proxy[1024];
-    char user_agent[USER_AGENT_MAX];
-};
+enum { CONNECTIONS_MAX = 1024 };
 
 struct fetch {
     struct ring *ring;
@@ -54,6 +42,7 @@ struct fetch {
     bool is_literal;
     struct resolve_lookup *lookup;
     uint64_t resolved_at_ms;
+    bool host_failed; // since it was last asked for
     struct ring_op notify;
     int notify_fd;
     uint64_t notify_count;
@@ -62,104 +51,6 @@ struct fetch {
     fetch_closed *closed;
     void *closed_context;
 };
-
-// ---------------------------------------------------------------- shared
-
-static bool is_visible(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f) return false;
-    }
-    return true;
-}
-
-static bool set_user_agent(struct fetch_shared *shared, const char *contact,
-                           struct err *err)
-{
-    int len;
-
-    if (contact == NULL || contact[0] == '\0') {
-        (void)snprintf(shared->user_agent, sizeof shared->user_agent,
-                       "sanct/" SANCT_VERSION);
-        return true;
-    }
-    len = snprintf(shared->user_agent, sizeof shared->user_agent,
-                   "sanct/" SANCT_VERSION " (+%s)", contact);
-    if (!is_visible(contact) || (size_t)len >= sizeof shared->user_agent) {
-        return err_set(err, ERR_USAGE,
-                       "the contact is longer than a line of a request, or "
-                       "holds control characters");
-    }
-    return true;
-}
-
-static bool read_proxy(struct fetch_shared *shared, const char *text,
-                       struct err *err)
-{
-    if (!url_parse(&shared->proxy, text, err)) {
-        return err_wrap(err, "proxy");
-    }
-    if (shared->proxy.is_https) {
-        return err_set(err, ERR_USAGE,
-                       "proxy: '%s': http:// is needed, the "
-                       "log's own TLS goes through it",
-                       shared->proxy.host);
-    }
-    return true;
-}
-
-static const char *env_of(const char *upper, const char *lower)
-{
-    const char *value = getenv(lower);
-
-    if (value == NULL || value[0] == '\0') value = getenv(upper);
-    return value == NULL ? "" : value;
-}
-
-static bool set_proxy(struct fetch_shared *shared, const char *proxy,
-                      struct err *err)
-{
-    const char *env = env_of("HTTPS_PROXY", "https_proxy");
-
-    (void)snprintf(shared->no_proxy, sizeof shared->no_proxy, "%s",
-                   env_of("NO_PROXY", "no_proxy"));
-    if (proxy != NULL && proxy[0] == '\0') return true;
-    if (proxy != NULL) {
-        shared->has_proxy = true;
-        return read_proxy(shared, proxy, err);
-    }
-    if (env[0] == '\0') return true;
-    shared->has_env_proxy = true;
-    return read_proxy(shared, env, err);
-}
-
-bool fetch_shared_open(struct fetch_shared **shared,
-                       const struct fetch_shared_options *options,
-                       struct err *err)
-{
-    struct fetch_shared *made = calloc(1, sizeof *made);
-
-    *shared = NULL;
-    if (made == NULL) return err_set(err, ERR_MEMORY, "fetch: no memory");
-    if (!set_user_agent(made, options->contact, err) ||
-        !set_proxy(made, options->proxy, err) ||
-        !tls_context_open(&made->tls, options->ca_file, options->tls_skip,
-                          err) ||
-        !resolver_open(&made->resolver, err)) {
-        fetch_shared_close(made);
-        return false;
-    }
-    *shared = made;
-    return true;
-}
-
-void fetch_shared_close(struct fetch_shared *shared)
-{
-    if (shared == NULL) return;
-    tls_context_close(shared->tls);
-    resolver_close(shared->resolver);
-    free(shared);
-}
 
 // ---------------------------------------------------------------- opening
 
@@ -187,20 +78,45 @@ static void set_proxy_of_origin(struct conn_origin *origin,
     buffer_cleanup(&login);
 }
 
-static bool set_bind(struct conn_origin *origin, const char *address,
-                     struct err *err)
+static bool set_binds(struct dial_binds *binds,
+                      const struct fetch_options *options, struct err *err)
 {
-    struct resolve_addresses found;
     char shown[64];
 
-    if (address == NULL) return true;
-    if (!resolve_literal(&found, address, 0)) {
-        return err_set(
-            err, ERR_USAGE, "'%s' is no address to bind to",
-            text_escape(shown, sizeof shown, bytes_from_text(address)));
+    if (options->num_binds == 0) return true;
+    binds->list = calloc(options->num_binds, sizeof *binds->list);
+    if (binds->list == NULL)
+        return err_set(err, ERR_MEMORY, "fetch: no memory");
+    for (size_t i = 0; i < options->num_binds; i++) {
+        struct resolve_addresses found;
+
+        if (!resolve_literal(&found, options->binds[i], 0)) {
+            return err_set(err, ERR_USAGE, "'%s' is no address to bind to",
+                           text_escape(shown, sizeof shown,
+                                       bytes_from_text(options->binds[i])));
+        }
+        binds->list[binds->num++] = found.list[0];
     }
-    origin->bind = found.list[0];
     return true;
+}
+
+// What was given, else the usual.
+static uint64_t or_else(uint64_t given, uint64_t usual)
+{
+    return given != 0 ? given : usual;
+}
+
+static void set_limits(struct conn_origin *origin,
+                       const struct fetch_options *options)
+{
+    origin->connect_timeout_ms =
+        or_else(options->connect_timeout_ms, FETCH_CONNECT_TIMEOUT_MS);
+    origin->idle_timeout_ms =
+        or_else(options->idle_timeout_ms, FETCH_IDLE_TIMEOUT_MS);
+    origin->answers_max =
+        (unsigned)or_else(options->answers_max, FETCH_ANSWERS_MAX);
+    origin->age_max_ms = or_else(options->age_max_ms, FETCH_AGE_MAX_MS);
+    origin->free_max_ms = or_else(options->free_max_ms, FETCH_FREE_MAX_MS);
 }
 
 static void on_answered(struct conn *conn, void *context);
@@ -211,6 +127,7 @@ static bool set_origin(struct fetch *fetch, const struct fetch_options *options,
                        struct err *err)
 {
     struct conn_origin *origin = &fetch->origin;
+    struct resolve_addresses literal;
     struct url url;
 
     if (!url_parse(&url, options->url, err)) return false;
@@ -228,12 +145,7 @@ static bool set_origin(struct fetch *fetch, const struct fetch_options *options,
     url_write_authority(origin->authority, sizeof origin->authority, &url,
                         false);
     origin->user_agent = fetch->shared->user_agent;
-    origin->connect_timeout_ms = options->connect_timeout_ms != 0
-                                     ? options->connect_timeout_ms
-                                     : FETCH_CONNECT_TIMEOUT_MS;
-    origin->idle_timeout_ms = options->idle_timeout_ms != 0
-                                  ? options->idle_timeout_ms
-                                  : FETCH_IDLE_TIMEOUT_MS;
+    set_limits(origin, options);
     origin->answered = on_answered;
     origin->failed = on_failed;
     origin->closed = on_closed;
@@ -244,8 +156,9 @@ static bool set_origin(struct fetch *fetch, const struct fetch_options *options,
         set_proxy_of_origin(origin, &fetch->shared->proxy, &url);
     }
     fetch->is_literal =
-        resolve_literal(&origin->addresses, fetch->via.host, fetch->via.port);
-    return set_bind(origin, options->bind, err);
+        resolve_literal(&literal, fetch->via.host, fetch->via.port);
+    if (fetch->is_literal) addresses_set(&origin->addresses, &literal);
+    return set_binds(&origin->binds, options, err);
 }
 
 bool fetch_open(struct fetch **fetch, struct ring *ring,
@@ -266,6 +179,7 @@ bool fetch_open(struct fetch **fetch, struct ring *ring,
         made->connections_max = CONNECTIONS_MAX;
     }
     if (!set_origin(made, options, err)) {
+        free(made->origin.binds.list);
         free(made);
         return false;
     }
@@ -363,6 +277,11 @@ static void on_failed(struct conn *conn, void *context)
     struct fetch *fetch = context;
 
     kick(fetch);
+    // Perhaps the host has moved.
+    if (request->fault == FETCH_CONNECT || request->fault == FETCH_TLS ||
+        request->fault == FETCH_TIMEOUT) {
+        fetch->host_failed = true;
+    }
     if (conn_was_stale(conn) && request->num_tries == 0 &&
         !request->is_canceled && !fetch->closing) {
         request->num_tries++;
@@ -389,12 +308,21 @@ static void on_closed(struct conn *conn, void *context)
     kick(fetch);
 }
 
+// A kept connection; those that are tired are closed on the way.
 static struct conn *find_free(const struct fetch *fetch)
 {
+    uint64_t now = ring_now_ms();
+    struct conn *found = NULL;
+
     for (struct conn *one = fetch->conns; one != NULL; one = conn_next(one)) {
-        if (conn_is_free(one)) return one;
+        if (!conn_is_free(one)) continue;
+        if (conn_is_tired(one, now)) {
+            conn_close(one);
+        } else if (found == NULL) {
+            found = one;
+        }
     }
-    return NULL;
+    return found;
 }
 
 static bool open_for(struct fetch *fetch, struct fetch_request *request)
@@ -444,9 +372,8 @@ static void on_notify(struct ring_op *op, int result)
         return;
     }
     if (resolve_take(fetch->lookup, &addresses, &err)) {
-        fetch->origin.addresses = addresses;
-        fetch->origin.address_index = 0;
-    } else if (fetch->origin.addresses.num == 0) {
+        addresses_set(&fetch->origin.addresses, &addresses);
+    } else if (fetch->origin.addresses.found.num == 0) {
         fail_all(fetch, FETCH_RESOLVE, &err);
     }
     // Old addresses are better than none when the name server is away.
@@ -473,23 +400,34 @@ static bool start_lookup(struct fetch *fetch, struct err *err)
     if (fetch->lookup == NULL) {
         return err_set(err, ERR_MEMORY, "no memory to look up a host");
     }
+    fetch->host_failed = false;
     arm_notify(fetch);
     return true;
 }
 
-// Tells whether there are addresses; asks for them, or again after a while.
+// Addresses are asked for again after some minutes; after a shorter time where
+// the host has failed.
+static bool is_due(const struct fetch *fetch)
+{
+    uint64_t age_ms = ring_now_ms() - fetch->resolved_at_ms;
+
+    return fetch->origin.addresses.found.num == 0 ||
+           age_ms >= (fetch->host_failed ? RESOLVE_AGAIN_MS : RESOLVE_CACHE_MS);
+}
+
+// Tells whether there are addresses; asks for them where it is time.  Those
+// that are there serve until others have come.
 static bool has_addresses(struct fetch *fetch)
 {
-    struct resolve_addresses *addresses = &fetch->origin.addresses;
+    const struct resolve_addresses *found = &fetch->origin.addresses.found;
     struct err err = {0};
-    bool old = ring_now_ms() - fetch->resolved_at_ms >= RESOLVE_CACHE_MS;
 
     if (fetch->is_literal) return true;
-    if (fetch->lookup == NULL && (addresses->num == 0 || old) &&
-        !start_lookup(fetch, &err) && addresses->num == 0) {
+    if (fetch->lookup == NULL && is_due(fetch) && !start_lookup(fetch, &err) &&
+        found->num == 0) {
         fail_all(fetch, FETCH_RESOLVE, &err);
     }
-    return addresses->num > 0;
+    return found->num > 0;
 }
 
 // ---------------------------------------------------------------- the pump
@@ -560,6 +498,7 @@ static void free_when_idle(struct fetch *fetch)
     }
     if (fetch->notify_fd >= 0) (void)close(fetch->notify_fd);
     tls_session_cleanup(&fetch->origin.session);
+    free(fetch->origin.binds.list);
     free(fetch);
     if (closed != NULL) closed(context);
 }

@@ -24,6 +24,7 @@
 #include "index/base/buffer.h"
 #include "index/base/err.h"
 #include "index/net/ring.h"
+#include "ingest/fetch/resolve.h"
 
 struct fetch;        // opaque
 struct fetch_shared; // opaque
@@ -35,6 +36,11 @@ enum {
     FETCH_CONNECT_TIMEOUT_MS = 15 * 1000, // for each address; TLS the same
     FETCH_IDLE_TIMEOUT_MS = 30 * 1000,
     FETCH_TOTAL_TIMEOUT_MS = 10 * 60 * 1000,
+    // Connections are renewed before a server tires of them: nginx ends one
+    // after 1,000 requests, many balancers after 60 s without one.
+    FETCH_ANSWERS_MAX = 900,
+    FETCH_AGE_MAX_MS = 10 * 60 * 1000,
+    FETCH_FREE_MAX_MS = 50 * 1000,
     FETCH_LOCATION_MAX = 512,
     FETCH_CONTENT_TYPE_MAX = 96,
 };
@@ -80,18 +86,23 @@ struct fetch_request {
 };
 
 struct fetch_shared_options {
-    const char *contact; // for the User-Agent; NULL: none
-    const char *ca_file; // NULL: $SSL_CERT_FILE, else the system's
-    bool tls_skip;       // take any certificate
-    const char *proxy;   // NULL: $HTTPS_PROXY; "": none
+    const char *contact;  // for the User-Agent; NULL: none
+    const char *ca_file;  // NULL: $SSL_CERT_FILE, else the system's
+    bool tls_skip;        // take any certificate
+    const char *proxy;    // NULL: $HTTPS_PROXY; "": none
+    resolve_ask *resolve; // NULL: the system's
 };
 
 struct fetch_options {
-    const char *url;  // http[s]://host[:port][/path]; a "/" at its end is cut
-    const char *bind; // source address; NULL: any
+    const char *url; // http[s]://host[:port][/path]; a "/" at its end is cut
+    const char *const *binds; // source addresses, used by turn
+    size_t num_binds;         // 0: any
     unsigned connections_max;
     uint64_t connect_timeout_ms; // each 0: as above
     uint64_t idle_timeout_ms;
+    unsigned answers_max; // of a kept connection: answers, age, unused time
+    uint64_t age_max_ms;
+    uint64_t free_max_ms;
 };
 
 // fetch_shared_open makes what all fetches of a process share: trust anchors,

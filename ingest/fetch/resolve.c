@@ -19,6 +19,7 @@ struct resolver {
     unsigned num_threads;
     unsigned num_idle;
     unsigned num_references;
+    resolve_ask *ask;
     bool closing;
 };
 
@@ -46,7 +47,10 @@ static void unlock_and_release(struct resolver *resolver)
     free(resolver);
 }
 
-bool resolver_open(struct resolver **resolver, struct err *err)
+static resolve_ask ask_system;
+
+bool resolver_open(struct resolver **resolver, resolve_ask *ask,
+                   struct err *err)
 {
     struct resolver *made = calloc(1, sizeof *made);
 
@@ -56,6 +60,7 @@ bool resolver_open(struct resolver **resolver, struct err *err)
     pthread_cond_init(&made->asked, NULL);
     made->last = &made->first;
     made->num_references = 1;
+    made->ask = ask != NULL ? ask : ask_system;
     return true;
 }
 
@@ -95,6 +100,12 @@ static int ask(struct resolve_addresses *addresses, const char *host,
     }
     freeaddrinfo(found);
     return addresses->num > 0 ? 0 : EAI_NONAME;
+}
+
+static int ask_system(struct resolve_addresses *addresses, const char *host,
+                      uint16_t port)
+{
+    return ask(addresses, host, port, 0);
 }
 
 bool resolve_literal(struct resolve_addresses *addresses, const char *host,
@@ -153,7 +164,7 @@ static void *help(void *context)
         if (resolver->first == NULL) resolver->last = &resolver->first;
         pthread_mutex_unlock(&resolver->lock);
         finish(lookup, &addresses,
-               ask(&addresses, lookup->host, lookup->port, 0));
+               resolver->ask(&addresses, lookup->host, lookup->port));
         pthread_mutex_lock(&resolver->lock);
     }
     resolver->num_threads--;

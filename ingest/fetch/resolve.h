@@ -20,7 +20,8 @@ struct resolve_lookup; // opaque
 enum {
     RESOLVE_ADDRESSES_MAX = 16,
     RESOLVE_THREADS_MAX = 4,
-    RESOLVE_CACHE_MS = 60 * 1000,
+    RESOLVE_CACHE_MS = 5 * 60 * 1000,
+    RESOLVE_AGAIN_MS = 1000, // where the host has failed
     RESOLVE_HOST_MAX = 256,
 };
 
@@ -34,8 +35,14 @@ struct resolve_addresses {
     struct resolve_address list[RESOLVE_ADDRESSES_MAX]; // best first
 };
 
-// resolver_open makes a resolver without threads yet.
-MUST_USE bool resolver_open(struct resolver **resolver, struct err *err);
+// Asks for a host's addresses, and may block: 0, or an error of getaddrinfo.
+typedef int resolve_ask(struct resolve_addresses *addresses, const char *host,
+                        uint16_t port);
+
+// resolver_open makes a resolver without threads yet; `ask` stands in the
+// place of getaddrinfo where it is not NULL.
+MUST_USE bool resolver_open(struct resolver **resolver, resolve_ask *ask,
+                            struct err *err);
 
 // resolver_close lets go of it.
 void resolver_close(struct resolver *resolver);

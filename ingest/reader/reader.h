@@ -57,7 +57,6 @@ struct reader_options {
     struct fetch_shared *shared;
     struct inflater *inflater;
     size_t memory; // for this log's bodies and batches
-    const char *bind;
     reader_ended *ended; // once, from inside ring_run
     void *context;
 };

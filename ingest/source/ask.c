@@ -57,7 +57,8 @@ bool asker_open(struct asker **out, struct ring *ring,
     if (options->url != NULL) {
         struct fetch_options fetch = {
             .url = options->url,
-            .bind = options->bind,
+            .binds = options->binds,
+            .num_binds = options->num_binds,
             .connections_max = options->connections,
         };
 

@@ -72,7 +72,8 @@ struct ask {
 struct asker_options {
     const char *url;         // http, https; or
     struct archive *archive; // zips and folders, when `url` is NULL
-    const char *bind;
+    const char *const *binds; // source addresses, used by turn
+    size_t num_binds;
     struct inflater *inflater; // the thread's
     unsigned connections;
     double rate;

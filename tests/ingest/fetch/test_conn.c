@@ -1,15 +1,12 @@
 // test_conn.c - which address a connection takes.  What it does once it is
 // connected is tested through fetch.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "ingest/fetch/conn.h"
 #include "tests/support/check.h"
 #include "tests/support/peer.h"
+#include "tests/support/tarpit.h"
 
 static int num_answered, num_failed, num_closed;
 
@@ -53,6 +50,9 @@ static struct conn_origin make_origin(struct ring *ring)
         .user_agent = "test",
         .connect_timeout_ms = 200,
         .idle_timeout_ms = 2000,
+        .answers_max = 3,
+        .age_max_ms = 60000,
+        .free_max_ms = 60000,
         .answered = on_answered,
         .failed = on_failed,
         .closed = on_closed,
@@ -65,7 +65,7 @@ static void add_address(struct conn_origin *origin, const char *host,
     struct resolve_addresses one;
 
     assert_true(resolve_literal(&one, host, (uint16_t)port));
-    origin->addresses.list[origin->addresses.num++] = one.list[0];
+    origin->addresses.found.list[origin->addresses.found.num++] = one.list[0];
 }
 
 static void run_until(struct ring *ring, const int *num, int wanted)
@@ -87,38 +87,6 @@ static struct ring *begin(void)
     return ring;
 }
 
-// A listener whose backlog is full: whoever connects waits for ever.
-struct tarpit {
-    int listener;
-    int filler[8];
-    unsigned port;
-};
-
-static void open_tarpit(struct tarpit *tarpit)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-
-    tarpit->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(tarpit->listener, (void *)&address, len), 0);
-    assert_int_equal(listen(tarpit->listener, 0), 0);
-    assert_int_equal(getsockname(tarpit->listener, (void *)&address, &len), 0);
-    tarpit->port = ntohs(address.sin_port);
-    for (size_t i = 0; i < COUNT_OF(tarpit->filler); i++) {
-        tarpit->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        (void)connect(tarpit->filler[i], (void *)&address, len);
-    }
-}
-
-static void close_tarpit(struct tarpit *tarpit)
-{
-    for (size_t i = 0; i < COUNT_OF(tarpit->filler); i++) {
-        close(tarpit->filler[i]);
-    }
-    close(tarpit->listener);
-}
-
 static void tries_each_address_in_turn(void **state)
 {
     struct peer_options options = {.serve = serve};
@@ -130,7 +98,7 @@ static void tries_each_address_in_turn(void **state)
     struct conn *conn;
 
     (void)state;
-    open_tarpit(&tarpit);
+    tarpit_open(&tarpit);
     add_address(&origin, "127.0.0.1", 1); // refused
     add_address(&origin, "127.0.0.1", tarpit.port);
     add_address(&origin, "127.0.0.1", peer_port(peer));
@@ -138,7 +106,7 @@ static void tries_each_address_in_turn(void **state)
     conn = conn_open(&origin, &request);
     run_until(ring, &num_answered, 1);
     assert_int_equal(request.status, 200);
-    assert_int_equal(origin.address_index, 2);
+    assert_int_equal(origin.addresses.last_good, 2);
     assert_true(conn_is_free(conn));
     conn_start(conn, &request);
     run_until(ring, &num_answered, 2);
@@ -153,7 +121,7 @@ static void tries_each_address_in_turn(void **state)
     run_until(ring, &num_closed, 2);
     assert_int_equal(num_failed, 0);
     buffer_cleanup(&request.body);
-    close_tarpit(&tarpit);
+    tarpit_close(&tarpit);
     assert_int_equal(ring_num_in_flight(ring), 0);
     ring_close(ring);
     (void)peer_close(peer);
@@ -168,7 +136,7 @@ static void says_what_the_last_address_said(void **state)
     char expected[96];
 
     (void)state;
-    open_tarpit(&tarpit);
+    tarpit_open(&tarpit);
     add_address(&origin, "127.0.0.1", 1);
     add_address(&origin, "127.0.0.1", tarpit.port);
     assert_non_null(conn_open(&origin, &request));
@@ -179,7 +147,7 @@ static void says_what_the_last_address_said(void **state)
                    tarpit.port);
     assert_string_equal(request.err.text, expected);
     run_until(ring, &num_closed, 1);
-    close_tarpit(&tarpit);
+    tarpit_close(&tarpit);
     ring_close(ring);
 }
 
@@ -192,7 +160,7 @@ static void stops_connecting_when_closed(void **state)
     struct err err;
 
     (void)state;
-    open_tarpit(&tarpit);
+    tarpit_open(&tarpit);
     add_address(&origin, "127.0.0.1", tarpit.port);
     for (int i = 0; i < 4; i++) {
         struct conn *conn = conn_open(&origin, &request);
@@ -207,8 +175,75 @@ static void stops_connecting_when_closed(void **state)
         assert_int_equal(ring_num_in_flight(ring), 0);
     }
     assert_int_equal(num_answered + num_failed, 0);
-    close_tarpit(&tarpit);
+    tarpit_close(&tarpit);
     ring_close(ring);
+}
+
+static void tires_of_a_connection(void **state)
+{
+    struct peer_options options = {.serve = serve};
+    struct peer *peer = peer_open(&options);
+    struct ring *ring = begin();
+    struct conn_origin origin = make_origin(ring);
+    struct fetch_request request = {.path = "/", .body_max = 100};
+    struct conn *conn;
+    uint64_t opened = ring_now_ms(), now;
+
+    (void)state;
+    add_address(&origin, "127.0.0.1", peer_port(peer));
+    conn = conn_open(&origin, &request);
+    run_until(ring, &num_answered, 1);
+    now = ring_now_ms();
+    assert_false(conn_is_tired(conn, now));
+    assert_true(conn_is_tired(conn, now + 60000)); // of waiting
+    origin.free_max_ms = 100000;
+    assert_true(conn_is_tired(conn, now + 60000)); // of its age
+    assert_false(conn_is_tired(conn, opened + 59999));
+    for (int i = 2; i <= 3; i++) {
+        assert_false(conn_is_tired(conn, ring_now_ms()));
+        conn_start(conn, &request);
+        run_until(ring, &num_answered, i);
+    }
+    assert_true(conn_is_tired(conn, ring_now_ms())); // of its answers
+    conn_close(conn);
+    run_until(ring, &num_closed, 1);
+    buffer_cleanup(&request.body);
+    ring_close(ring);
+    (void)peer_close(peer);
+}
+
+// One that takes connections and says nothing.
+static void serve_nothing(struct peer_conn *conn)
+{
+    peer_stall(conn);
+}
+
+static void a_silent_address_counts_as_dead(void **state)
+{
+    struct peer_options options = {.serve = serve},
+                        silent = {.serve = serve_nothing};
+    struct peer *peer = peer_open(&options), *dead = peer_open(&silent);
+    struct ring *ring = begin();
+    struct conn_origin origin = make_origin(ring);
+    struct fetch_request request = {.path = "/", .body_max = 100};
+    struct conn *conn;
+
+    (void)state;
+    origin.idle_timeout_ms = 100;
+    add_address(&origin, "127.0.0.1", peer_port(dead));
+    add_address(&origin, "127.0.0.1", peer_port(peer));
+    assert_non_null(conn_open(&origin, &request));
+    run_until(ring, &num_failed, 1);
+    assert_int_equal(request.fault, FETCH_TIMEOUT);
+    conn = conn_open(&origin, &request);
+    run_until(ring, &num_answered, 1);
+    assert_int_equal(origin.addresses.last_good, 1);
+    conn_close(conn);
+    run_until(ring, &num_closed, 2);
+    buffer_cleanup(&request.body);
+    ring_close(ring);
+    (void)peer_close(peer);
+    (void)peer_close(dead);
 }
 
 int main(void)
@@ -217,6 +252,8 @@ int main(void)
         cmocka_unit_test(tries_each_address_in_turn),
         cmocka_unit_test(says_what_the_last_address_said),
         cmocka_unit_test(stops_connecting_when_closed),
+        cmocka_unit_test(tires_of_a_connection),
+        cmocka_unit_test(a_silent_address_counts_as_dead),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);

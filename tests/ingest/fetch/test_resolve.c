@@ -14,7 +14,7 @@ static struct resolver *open_resolver(void)
     struct resolver *resolver;
     struct err err;
 
-    assert_true(resolver_open(&resolver, &err));
+    assert_true(resolver_open(&resolver, NULL, &err));
     return resolver;
 }
 
