@@ -146,7 +146,7 @@ $(BUILD)/sanct: scripts/sanct
 	$(Q)install -m 755 $< $@
 
 # The log of our own that tests, demo and bench read.
-$(BUILD)/testlog: $(BUILD)/pic/tests/support/testlog_main.o $(BUILD)/pic/libsupport.a $(BUILD)/pic/libindex.a
+$(BUILD)/testlog: $(BUILD)/pic/tests/support/testlog_main.o $(BUILD)/pic/libbench.a $(BUILD)/pic/libsupport.a $(BUILD)/pic/libindex.a
 	@echo "  LD    $@"
 	$(Q)$(link_rel) $(libs_ingest) $(libs_index)
 

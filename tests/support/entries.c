@@ -82,6 +82,22 @@ static void add_authority(struct entries *entries,
     buffer_cleanup(&wire);
 }
 
+static void add_source(struct entries *entries,
+                       const struct testlog_source *source)
+{
+    entries->source = source;
+    entries->generated = false;
+    for (size_t i = 0; i < source->num_chains; i++) {
+        struct buffer fingerprints = {0}, wire = {0};
+
+        source->chain(source->context, i, &fingerprints, &wire);
+        (void)entries_add_chain(entries, buffer_bytes(&fingerprints),
+                                buffer_bytes(&wire));
+        buffer_cleanup(&fingerprints);
+        buffer_cleanup(&wire);
+    }
+}
+
 bool entries_generate(struct entries *entries,
                       const struct testlog_options *options, struct err *err)
 {
@@ -95,9 +111,13 @@ bool entries_generate(struct entries *entries,
         return err_set(err, ERR_USAGE, "the Fina replay needs %d entries",
                        (int)FINA_ENTRIES);
     }
-    entries->world = world_new(options->seed);
     entries->kept =
         calloc((size_t)entries->num_blocks + 1, sizeof *entries->kept);
+    if (entries->kept != NULL && options->source != NULL) {
+        add_source(entries, options->source);
+        return true;
+    }
+    entries->world = world_new(options->seed);
     if (entries->world == NULL || entries->kept == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for the test log");
     }
@@ -199,11 +219,34 @@ static uint32_t chain_of(const struct entries *entries,
     return (uint32_t)(issuance->authority - entries->world->issuers);
 }
 
+// make_entry appends entry `index` to the block.
+static void make_entry(const struct entries *entries, uint64_t index,
+                       struct entry_slot *slot, struct buffer *out)
+{
+    static _Thread_local struct issuance issuance;
+    bool precert = entries_issue(entries, index, &issuance);
+
+    slot->leaf_len = (uint32_t)issuance_logged(
+        &issuance, precert, timestamp_ms(entries, index, &issuance, precert),
+        entries->leaf_index ? (int64_t)index : LEAF_INDEX_NONE, out);
+    slot->chain = chain_of(entries, &issuance);
+}
+
+static void take_entry(const struct entries *entries, uint64_t index,
+                       struct entry_slot *slot, struct buffer *out)
+{
+    size_t leaf_len = 0, chain = 0;
+
+    entries->source->entry(entries->source->context, index, out, &leaf_len,
+                           &chain);
+    slot->leaf_len = (uint32_t)leaf_len;
+    slot->chain = (uint32_t)chain;
+}
+
 const struct entry_block *entries_block(const struct entries *entries,
                                         uint64_t number,
                                         struct entry_block *scratch)
 {
-    static _Thread_local struct issuance issuance;
     uint64_t first = number * ENTRY_BLOCK;
 
     if (entries->kept[number] != NULL) return entries->kept[number];
@@ -212,15 +255,15 @@ const struct entry_block *entries_block(const struct entries *entries,
     for (uint64_t i = first; i < first + ENTRY_BLOCK && i < entries->size;
          i++) {
         struct entry_slot *slot = &scratch->slots[scratch->num++];
-        bool precert = entries_issue(entries, i, &issuance);
 
         slot->offset = (uint32_t)scratch->data.len;
-        slot->leaf_len = (uint32_t)issuance_logged(
-            &issuance, precert, timestamp_ms(entries, i, &issuance, precert),
-            entries->leaf_index ? (int64_t)i : LEAF_INDEX_NONE, &scratch->data);
+        if (entries->source != NULL) {
+            take_entry(entries, i, slot, &scratch->data);
+        } else {
+            make_entry(entries, i, slot, &scratch->data);
+        }
         slot->precert_len =
             (uint32_t)(scratch->data.len - slot->offset) - slot->leaf_len;
-        slot->chain = chain_of(entries, &issuance);
     }
     if (!buffer_ok(&scratch->data)) abort();
     return scratch;

@@ -27,10 +27,26 @@ struct testlog;
 
 enum testlog_api { TESTLOG_RFC6962, TESTLOG_STATIC, TESTLOG_NUM_APIS };
 
+// Entries that come from elsewhere, made again whenever they are asked for, by
+// several threads at once.
+struct testlog_source {
+    void *context;
+    size_t num_chains;
+    // Appends the fingerprints of a chain, nearest first, and its
+    // ASN.1CertChain.
+    void (*chain)(void *context, size_t number, struct buffer *fingerprints,
+                  struct buffer *wire);
+    // Appends entry `index`, its MerkleTreeLeaf and its precertificate if it
+    // has one, and gives the leaf's length and the number of its chain.
+    void (*entry)(void *context, uint64_t index, struct buffer *out,
+                  size_t *leaf_len, size_t *chain);
+};
+
 struct testlog_options {
-    uint64_t entries;  // how many are generated
-    uint64_t seed;     // same seed and same options, same tree
-    bool fina;         // the Fina replay is among them: 40 of the entries
+    uint64_t entries; // how many are generated
+    uint64_t seed;    // same seed and same options, same tree
+    bool fina;        // the Fina replay is among them: 40 of the entries
+    const struct testlog_source *source; // of the entries, instead
     const char *read;  // a folder of tiles or of get-entries JSON, instead
     uint64_t size;     // of the tree served at first; 0: all
     uint64_t growth;   // entries a second by which it grows from there

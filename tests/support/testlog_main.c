@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/corpus.h"
 #include "index/base/json.h"
 #include "index/base/text.h"
 #include "tests/support/faults.h"
@@ -34,6 +35,7 @@ static const char usage[] =
     "  --seed S            same seed and options, same tree (1)\n"
     "  --fina              the certificates of the Fina incident are among "
     "them\n"
+    "  --corpus            the entries that bench measures with, instead\n"
     "  --read DIR          entries of a real log instead: a folder of tiles, "
     "or of\n"
     "                      get-entries*.json\n"
@@ -65,6 +67,7 @@ struct arguments {
     const char *dir;
     uint64_t seconds;
     uint64_t per_zip;
+    bool corpus;
 };
 
 enum testlog_option {
@@ -72,6 +75,7 @@ enum testlog_option {
     OPTION_ENTRIES,
     OPTION_SEED,
     OPTION_FINA,
+    OPTION_CORPUS,
     OPTION_READ,
     OPTION_SIZE,
     OPTION_GROWTH,
@@ -95,6 +99,7 @@ static const struct option long_options[] = {
     {"entries", required_argument, NULL, OPTION_ENTRIES},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"fina", no_argument, NULL, OPTION_FINA},
+    {"corpus", no_argument, NULL, OPTION_CORPUS},
     {"read", required_argument, NULL, OPTION_READ},
     {"size", required_argument, NULL, OPTION_SIZE},
     {"growth", required_argument, NULL, OPTION_GROWTH},
@@ -184,6 +189,9 @@ static bool set_option(struct arguments *arguments, int option)
     case OPTION_FINA:
         options->fina = true;
         return true;
+    case OPTION_CORPUS:
+        arguments->corpus = true;
+        return true;
     case OPTION_TLS:
         options->tls = true;
         return true;
@@ -211,6 +219,29 @@ static bool set_option(struct arguments *arguments, int option)
                text_parse_uint(&number, bytes_from_text(optarg)) &&
                set_number(arguments, option, number);
     }
+}
+
+static void corpus_chain_of(void *context, size_t number,
+                            struct buffer *fingerprints, struct buffer *wire)
+{
+    size_t num;
+    const struct sha256_hash *chain =
+        corpus_chain(context, (unsigned)number, &num);
+
+    for (size_t i = 0; i < num; i++) {
+        buffer_append(fingerprints, sha256_bytes(&chain[i]));
+    }
+    corpus_chain_wire(context, (unsigned)number, wire);
+}
+
+static void corpus_entry_of(void *context, uint64_t index, struct buffer *out,
+                            size_t *leaf_len, size_t *chain)
+{
+    struct corpus_entry entry;
+
+    corpus_append(context, index, out, &entry);
+    *leaf_len = entry.leaf_len;
+    *chain = entry.issuer;
 }
 
 // wait_for_the_end sleeps for so many seconds, or until a signal.
@@ -318,6 +349,9 @@ static bool print_all(const struct arguments *arguments, struct err *err)
 
 int main(int argc, char **argv)
 {
+    struct testlog_source source = {.num_chains = CORPUS_ISSUERS,
+                                    .chain = corpus_chain_of,
+                                    .entry = corpus_entry_of};
     struct arguments arguments = {
         .options = {.entries = 1000, .seed = 1},
         .seconds = 600,
@@ -337,6 +371,15 @@ int main(int argc, char **argv)
     buffer_append_byte(&arguments.faults, '\0');
     arguments.options.faults = (const char *)arguments.faults.data;
     if (optind < argc && arguments.dir == NULL) arguments.dir = argv[optind];
+    if (arguments.corpus) {
+        // Readers may look at keys: points of the curve.
+        source.context = corpus_new(
+            &(struct corpus_options){.entries = arguments.options.entries,
+                                     .seed = arguments.options.seed,
+                                     .real_points = true});
+        if (source.context == NULL) return fail("no memory");
+        arguments.options.source = &source;
+    }
     if (strcmp(command, "truth") == 0) {
         ok = print_all(&arguments, &err);
     } else if (arguments.dir == NULL) {
@@ -351,5 +394,6 @@ int main(int argc, char **argv)
         ok = err_set(&err, ERR_USAGE, "no command '%s'", command);
     }
     buffer_cleanup(&arguments.faults);
+    corpus_free(source.context);
     return ok ? 0 : fail(err.text);
 }
