@@ -1,4 +1,4 @@
-// sha256.h - SHA-256, one message at a time or in pieces (BoringSSL).
+// sha256.h - SHA-256: of one message (BoringSSL), of several at a time.
 
 #pragma once
 
@@ -33,3 +33,18 @@ static inline struct bytes sha256_bytes(const struct sha256_hash *hash)
 {
     return bytes_of(hash->bytes, SHA256_LEN);
 }
+
+// A message of sha256_many: its pieces, one behind the other.
+struct sha256_message {
+    const struct bytes *pieces;
+    size_t num_pieces;
+    struct sha256_hash *out;
+};
+
+// sha256_many hashes messages side by side, which takes half the time where
+// the processor has instructions for it; else as sha256_each does.  The
+// longest first do best.
+void sha256_many(const struct sha256_message *messages, size_t num);
+
+// sha256_each hashes one message after the other (BoringSSL).
+void sha256_each(const struct sha256_message *messages, size_t num);
