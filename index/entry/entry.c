@@ -18,7 +18,7 @@ static void set_unparsed(struct entry *entry, const char *where,
 }
 
 // Reads the certificate of a leaf that reads.
-static void understand_cert(struct entry *entry, unsigned parts)
+static void understand_cert(struct entry *entry)
 {
     bool is_precert = entry->leaf.type == LEAF_PRECERT;
     struct cert *cert = &entry->cert;
@@ -30,29 +30,14 @@ static void understand_cert(struct entry *entry, unsigned parts)
     } else if (!cert->is_whole) {
         set_unparsed(entry, "certificate: ", cert->reason);
     }
-    if ((parts & ENTRY_SPKI_SHA256) != 0 && cert->spki.len > 0) {
-        entry->spki_sha256 = sha256(cert->spki);
-        entry->has_spki_sha256 = true;
-    }
     if (cert->not_before == CERT_TIME_UNREADABLE ||
         cert->not_after == CERT_TIME_UNREADABLE) {
         entry->flags |= FLAG_BAD_DATE;
     }
     if (is_precert) entry->issuer_key_hash = entry->leaf.issuer_key_hash;
-    if (!is_precert && (parts & ENTRY_CERTIFICATE_SHA256) != 0) {
-        entry->certificate_sha256 = sha256(entry->leaf.certificate);
-        entry->has_certificate_sha256 = true;
-    }
-    if ((parts & ENTRY_TBS_SHA256) == 0) return;
-    if (is_precert) {
-        entry->tbs_sha256 = sha256(entry->leaf.certificate);
-        entry->has_tbs_sha256 = true;
-    } else {
-        entry->has_tbs_sha256 = log_form_sha256(cert->tbs, &entry->tbs_sha256);
-    }
 }
 
-static void understand_leaf(struct entry *entry, unsigned parts)
+static void understand_leaf(struct entry *entry)
 {
     const struct leaf *leaf = &entry->leaf;
     struct err err;
@@ -75,7 +60,7 @@ static void understand_leaf(struct entry *entry, unsigned parts)
                   !leaf_parse_extensions(&entry->leaf, leaf->extensions)) {
         entry->flags |= FLAG_WRONG_LEAF_INDEX;
     }
-    understand_cert(entry, parts);
+    understand_cert(entry);
 }
 
 // The quick way to a precertificate's TBSCertificate: all that is needed where
@@ -146,10 +131,6 @@ static bool understand_precert(struct entry *entry, unsigned parts,
 
     if (der.len == 0) return true;
     if (entry->leaf.type == LEAF_PRECERT) {
-        if ((parts & ENTRY_CERTIFICATE_SHA256) != 0) {
-            entry->certificate_sha256 = sha256(der);
-            entry->has_certificate_sha256 = true;
-        }
         entry->tbs_from_precert =
             log_form_equals(find_tbs(der), entry->leaf.certificate);
         if (entry->tbs_from_precert) return true;
@@ -163,15 +144,85 @@ static bool understand_precert(struct entry *entry, unsigned parts,
            names_join(&entry->names, &names, arena);
 }
 
+// The hashes of one entry, taken side by side.
+struct hashing {
+    struct sha256_message messages[4];
+    struct bytes pieces[5]; // of those that are not a log form
+    struct log_form form;
+    size_t num_messages, num_pieces;
+};
+
+static void hash_pieces(struct hashing *hashing, const struct bytes *pieces,
+                        size_t num_pieces, struct sha256_hash *out)
+{
+    hashing->messages[hashing->num_messages++] =
+        (struct sha256_message){pieces, num_pieces, out};
+}
+
+static bool hash_whole(struct hashing *hashing, struct bytes bytes,
+                       struct sha256_hash *out)
+{
+    struct bytes *piece = &hashing->pieces[hashing->num_pieces++];
+
+    *piece = bytes;
+    hash_pieces(hashing, piece, 1, out);
+    return true;
+}
+
+static bool hash_log_form(struct hashing *hashing, struct bytes tbs,
+                          struct sha256_hash *out)
+{
+    if (!log_form_collect(&hashing->form, tbs)) {
+        return log_form_sha256(tbs, out);
+    }
+    hash_pieces(hashing, hashing->form.pieces, hashing->form.num_pieces, out);
+    return true;
+}
+
+// The longest first.
+static void hash_entry(struct entry *entry, unsigned parts)
+{
+    const struct leaf *leaf = &entry->leaf;
+    bool is_precert = leaf->type == LEAF_PRECERT;
+    struct bytes certificate =
+        is_precert ? entry->bytes.precert : leaf->certificate;
+    struct hashing hashing;
+
+    hashing.num_messages = hashing.num_pieces = 0;
+    if ((parts & ENTRY_LEAF_HASH) != 0) {
+        merkle_leaf_pieces(hashing.pieces, entry->bytes.leaf);
+        hashing.num_pieces = MERKLE_LEAF_PIECES;
+        hash_pieces(&hashing, hashing.pieces, MERKLE_LEAF_PIECES,
+                    &entry->leaf_hash);
+    }
+    if (leaf->type != LEAF_UNKNOWN) {
+        if ((parts & ENTRY_CERTIFICATE_SHA256) != 0 &&
+            (!is_precert || certificate.len > 0)) {
+            entry->has_certificate_sha256 =
+                hash_whole(&hashing, certificate, &entry->certificate_sha256);
+        }
+        if ((parts & ENTRY_TBS_SHA256) != 0) {
+            entry->has_tbs_sha256 =
+                is_precert ? hash_whole(&hashing, leaf->certificate,
+                                        &entry->tbs_sha256)
+                           : hash_log_form(&hashing, entry->cert.tbs,
+                                           &entry->tbs_sha256);
+        }
+        if ((parts & ENTRY_SPKI_SHA256) != 0 && entry->cert.spki.len > 0) {
+            entry->has_spki_sha256 =
+                hash_whole(&hashing, entry->cert.spki, &entry->spki_sha256);
+        }
+    }
+    sha256_many(hashing.messages, hashing.num_messages);
+}
+
 bool entry_understand_parts(struct entry *entry,
                             const struct entry_bytes *bytes, unsigned parts,
                             struct arena *arena)
 {
     *entry = (struct entry){.bytes = *bytes};
-    if ((parts & ENTRY_LEAF_HASH) != 0) {
-        entry->leaf_hash = merkle_leaf_hash(bytes->leaf);
-    }
-    understand_leaf(entry, parts);
+    understand_leaf(entry);
+    hash_entry(entry, parts);
     if (bytes->extra_unreadable) entry->flags |= FLAG_CHAIN_UNREADABLE;
     if ((parts & ENTRY_NAMES) != 0) {
         if (!names_derive(&entry->names, &entry->cert, 0, arena)) return false;

@@ -130,6 +130,28 @@ bool log_form_visit(struct bytes tbs, log_form_piece *visit, void *context)
     return visit_rewritten(&layout, visit, context);
 }
 
+// What is short may be a header, which is good for the call only.
+static bool collect_piece(void *context, struct bytes piece)
+{
+    struct log_form *form = context;
+
+    if (form->num_pieces == LOG_FORM_PIECES_MAX) return false;
+    if (piece.len > 0 && piece.len <= DER_HEADER_MAX) {
+        uint8_t *copy = form->copies[form->num_pieces];
+
+        memcpy(copy, piece.data, piece.len);
+        piece.data = copy;
+    }
+    form->pieces[form->num_pieces++] = piece;
+    return true;
+}
+
+bool log_form_collect(struct log_form *form, struct bytes tbs)
+{
+    form->num_pieces = 0;
+    return log_form_visit(tbs, collect_piece, form);
+}
+
 static bool hash_piece(void *context, struct bytes piece)
 {
     SHA256_Update(context, piece.data, piece.len);

@@ -13,6 +13,15 @@
 
 #include <assert.h>
 
+enum {
+    NODE_LEN = 2 * SHA256_LEN, // of what a node is made of
+    LEAVES_AT_ONCE = 256,      // a power of two
+    LEVEL_AT_ONCE = LEAVES_AT_ONCE / 2,
+};
+
+// RFC 6962 section 2.1.
+static const uint8_t leaf_prefix = 0x00, node_prefix = 0x01;
+
 enum side { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT };
 
 struct walk {
@@ -51,28 +60,47 @@ static bool is_power_of_two(uint64_t size)
     return (size & (size - 1)) == 0;
 }
 
+void merkle_leaf_pieces(struct bytes pieces[MERKLE_LEAF_PIECES],
+                        struct bytes leaf)
+{
+    pieces[0] = bytes_of(&leaf_prefix, 1);
+    pieces[1] = leaf;
+}
+
 struct sha256_hash merkle_leaf_hash(struct bytes leaf)
 {
-    static const uint8_t prefix = 0x00;
+    struct bytes pieces[MERKLE_LEAF_PIECES];
     struct sha256_hash out;
-    SHA256_CTX context;
 
-    SHA256_Init(&context);
-    SHA256_Update(&context, &prefix, 1);
-    SHA256_Update(&context, leaf.data, leaf.len);
-    SHA256_Final(out.bytes, &context);
+    merkle_leaf_pieces(pieces, leaf);
+    sha256_many(&(struct sha256_message){pieces, MERKLE_LEAF_PIECES, &out}, 1);
     return out;
 }
 
 struct sha256_hash merkle_node_hash(const struct sha256_hash *left,
                                     const struct sha256_hash *right)
 {
-    uint8_t node[1 + 2 * SHA256_LEN];
+    uint8_t node[1 + NODE_LEN];
 
-    node[0] = 0x01;
+    node[0] = node_prefix;
     memcpy(node + 1, left->bytes, SHA256_LEN);
     memcpy(node + 1 + SHA256_LEN, right->bytes, SHA256_LEN);
     return sha256(bytes_of(node, sizeof node));
+}
+
+// The parents of `num` pairs, which stand one behind the other.
+static void hash_pairs(const struct sha256_hash *pairs, size_t num,
+                       struct sha256_hash *parents)
+{
+    struct sha256_message messages[LEVEL_AT_ONCE];
+    struct bytes pieces[LEVEL_AT_ONCE][2];
+
+    for (size_t i = 0; i < num; i++) {
+        pieces[i][0] = bytes_of(&node_prefix, 1);
+        pieces[i][1] = bytes_of(pairs[2 * i].bytes, NODE_LEN);
+        messages[i] = (struct sha256_message){pieces[i], 2, &parents[i]};
+    }
+    sha256_many(messages, num);
 }
 
 void merkle_append(struct merkle_frontier *frontier,
@@ -102,6 +130,42 @@ bool merkle_append_subtree(struct merkle_frontier *frontier,
     frontier->nodes[num_nodes] = node;
     frontier->size += leaves;
     return true;
+}
+
+// Folds 2^level leaves.
+static struct sha256_hash complete_root(const struct sha256_hash *leaves,
+                                        unsigned level)
+{
+    struct sha256_hash rows[2][LEVEL_AT_ONCE];
+    const struct sha256_hash *below = leaves;
+
+    for (size_t row = 0; level > 0; row ^= 1) {
+        level--;
+        hash_pairs(below, (size_t)1 << level, rows[row]);
+        below = rows[row];
+    }
+    return below[0];
+}
+
+void merkle_append_many(struct merkle_frontier *frontier,
+                        const struct sha256_hash *leaves, size_t num)
+{
+    while (num > 0) {
+        uint64_t aligned = frontier->size | LEAVES_AT_ONCE;
+        unsigned level = (unsigned)__builtin_ctzll(aligned);
+        struct sha256_hash root;
+        bool fits;
+
+        while ((size_t)1 << level > num) {
+            level--;
+        }
+        root = complete_root(leaves, level);
+        fits = merkle_append_subtree(frontier, &root, level);
+        assert(fits); // 2^64 leaves
+        (void)fits;
+        leaves += (size_t)1 << level;
+        num -= (size_t)1 << level;
+    }
 }
 
 struct sha256_hash merkle_root(const struct merkle_frontier *frontier)

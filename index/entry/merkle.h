@@ -36,6 +36,11 @@ struct merkle_proof {
 // merkle_leaf_hash is SHA-256(0x00 || leaf).
 struct sha256_hash merkle_leaf_hash(struct bytes leaf);
 
+// merkle_leaf_pieces gives what merkle_leaf_hash hashes, for sha256_many.
+enum { MERKLE_LEAF_PIECES = 2 };
+void merkle_leaf_pieces(struct bytes pieces[MERKLE_LEAF_PIECES],
+                        struct bytes leaf);
+
 // merkle_node_hash is SHA-256(0x01 || left || right).
 struct sha256_hash merkle_node_hash(const struct sha256_hash *left,
                                     const struct sha256_hash *right);
@@ -49,6 +54,10 @@ void merkle_append(struct merkle_frontier *frontier,
 MUST_USE bool merkle_append_subtree(struct merkle_frontier *frontier,
                                     const struct sha256_hash *root,
                                     unsigned level);
+
+// merkle_append_many adds leaf hashes, a whole level of nodes at a time.
+void merkle_append_many(struct merkle_frontier *frontier,
+                        const struct sha256_hash *leaves, size_t num);
 
 // merkle_root is the root of the frontier's tree; of no leaves SHA-256("").
 struct sha256_hash merkle_root(const struct merkle_frontier *frontier);

@@ -60,14 +60,23 @@ static const struct {
     {"nothing", "", NULL},
 };
 
+static struct bytes join(struct buffer *out, const struct log_form *form)
+{
+    for (size_t i = 0; i < form->num_pieces; i++) {
+        buffer_append(out, form->pieces[i]);
+    }
+    return buffer_bytes(out);
+}
+
 static void removes_and_touches_nothing_else(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct bytes tbs = from_hex(cases[i].tbs);
         struct cert cert = {.tbs = tbs};
-        struct buffer out = {0};
+        struct buffer out = {0}, collected = {0};
         struct sha256_hash hash, expected_hash;
+        struct log_form form;
 
         test_case = cases[i].name;
         CHECK(cert_log_form(&out, &cert) == (cases[i].expected != NULL));
@@ -79,16 +88,40 @@ static void removes_and_touches_nothing_else(void **state)
             expected_hash = sha256(expected);
             CHECK(sha256_equal(&hash, &expected_hash));
             CHECK(log_form_equals(tbs, expected));
+            CHECK(log_form_collect(&form, tbs));
+            CHECK(bytes_equal(join(&collected, &form), expected));
             for (size_t len = 0; len < expected.len; len++) {
                 CHECK(!log_form_equals(tbs, bytes_of(expected.data, len)));
             }
             free((void *)expected.data);
         } else {
             CHECK(out.len == 0);
+            CHECK(!log_form_collect(&form, tbs));
         }
         buffer_cleanup(&out);
+        buffer_cleanup(&collected);
         free((void *)tbs.data);
     }
+}
+
+// Kept and removed by turns: more pieces than are collected, hashed all the
+// same.
+static void hashes_any_number_of_pieces(void **state)
+{
+    struct bytes tbs = from_hex(
+        "3081cb 020101 a381c5 3081c2" CA POISON CA POISON_ODD CA POISON_ODD CA
+            POISON_ODD CA POISON_ODD CA POISON_ODD CA POISON_ODD);
+    struct bytes expected =
+        from_hex("3054 020101 a34f 304d" CA CA CA CA CA CA CA);
+    struct sha256_hash hash, expected_hash = sha256(expected);
+    struct log_form form;
+
+    (void)state;
+    CHECK(!log_form_collect(&form, tbs));
+    CHECK(log_form_sha256(tbs, &hash));
+    CHECK(sha256_equal(&hash, &expected_hash));
+    free((void *)tbs.data);
+    free((void *)expected.data);
 }
 
 static void survives_every_truncation(void **state)
@@ -236,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removes_and_touches_nothing_else),
+        cmocka_unit_test(hashes_any_number_of_pieces),
         cmocka_unit_test(survives_every_truncation),
         cmocka_unit_test(gives_what_the_reference_log_signed),
     };

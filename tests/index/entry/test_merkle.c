@@ -155,6 +155,41 @@ static void every_root_is_the_defined_one(void **state)
     }
 }
 
+// From every size, a number of leaves at once is what one by one makes.
+static void many_appended_are_each_appended(void **state)
+{
+    (void)state;
+    for (uint64_t first = 0; first <= LEAVES; first++) {
+        for (uint64_t end = first; end <= LEAVES;
+             end += 1 + (end - first) / 7) {
+            struct merkle_frontier many = frontier_of(first);
+            struct merkle_frontier each = frontier_of(end);
+
+            merkle_append_many(&many, leaves + first, (size_t)(end - first));
+            assert_true(many.size == end);
+            for (int i = 0; i < __builtin_popcountll(end); i++) {
+                assert_true(same(many.nodes[i], each.nodes[i]));
+            }
+        }
+    }
+}
+
+// More than are taken at once.
+static void appends_a_whole_chunk(void **state)
+{
+    static struct sha256_hash chunk[4096];
+    struct merkle_frontier many = frontier_of(3), each = frontier_of(3);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(chunk); i++) {
+        chunk[i] = merkle_node_hash(&leaves[i % LEAVES], &leaves[i / LEAVES]);
+        merkle_append(&each, &chunk[i]);
+    }
+    merkle_append_many(&many, chunk, COUNT_OF(chunk));
+    assert_true(many.size == each.size);
+    assert_true(same(merkle_root(&many), merkle_root(&each)));
+}
+
 static void subtrees_append_where_they_fit(void **state)
 {
     (void)state;
@@ -653,6 +688,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_reference_roots),
         cmocka_unit_test(every_root_is_the_defined_one),
+        cmocka_unit_test(many_appended_are_each_appended),
+        cmocka_unit_test(appends_a_whole_chunk),
         cmocka_unit_test(subtrees_append_where_they_fit),
         cmocka_unit_test(subtrees_stop_at_two_to_the_64),
         cmocka_unit_test(every_inclusion_holds_and_no_other),
