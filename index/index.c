@@ -493,18 +493,14 @@ bool writing_append(struct writing *w, struct chunk *chunk,
                               .id = w->counts.next_id,
                               .proof = *proof};
     struct merkle_frontier end = proof->left;
-    struct bytes hashes = buffer_bytes(&chunk->leaf_hashes), hash;
     struct buffer key_der = {0};
     struct index_log log;
     bool ok;
 
     if (chunk->num_entries == 0) return true;
-    while (bytes_read_take(&hashes, &hash, SHA256_LEN)) {
-        struct sha256_hash leaf;
-
-        memcpy(leaf.bytes, hash.data, SHA256_LEN);
-        merkle_append(&end, &leaf);
-    }
+    merkle_append_many(&end,
+                       (const struct sha256_hash *)chunk->leaf_hashes.data,
+                       chunk->leaf_hashes.len / SHA256_LEN);
     if (proof->left.size != chunk->first || end.size > proof->head.size) {
         return err_set(err, ERR_INDEX,
                        "entries from %" PRIu64 " do not lie under their head",

@@ -60,9 +60,8 @@ void batch_frontier(const struct batch *batch, uint64_t position,
                     struct merkle_frontier *out)
 {
     *out = batch->proof.left;
-    while (out->size < position) {
-        merkle_append(out, &batch->leaves[out->size - batch->first]);
-    }
+    merkle_append_many(out, batch->leaves + (out->size - batch->first),
+                       (size_t)(position - out->size));
 }
 
 void batch_add_issuer(struct buffer *issuers, struct bytes der)

@@ -123,9 +123,8 @@ static bool prove_edge(struct tiles *tiles)
     struct sha256_hash root;
 
     if (!tiles_edge(tiles, 0, &whole)) return false;
-    for (unsigned i = 0; i < tiles->levels[0].edge_width; i++) {
-        merkle_append(&whole, &tiles->levels[0].edge[i]);
-    }
+    merkle_append_many(&whole, tiles->levels[0].edge,
+                       tiles->levels[0].edge_width);
     root = merkle_root(&whole);
     tiles->proven = sha256_equal(&root, &tiles->root);
     tiles->whole = whole;
@@ -166,9 +165,7 @@ bool tiles_put(struct tiles *tiles, const struct tile_id *id,
         at->has_edge = true;
         return need_edge(tiles, &next) || prove_edge(tiles);
     }
-    for (unsigned i = 0; i < TILE_WIDTH; i++) {
-        merkle_append(&frontier, &hashes[i]);
-    }
+    merkle_append_many(&frontier, hashes, TILE_WIDTH);
     root = merkle_root(&frontier);
     if (!find_slot(tiles, id->level + 1, id->tile, &slot) ||
         !sha256_equal(&root, &slot)) {
