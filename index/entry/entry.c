@@ -121,25 +121,38 @@ static bool is_by_signing_certificate(const struct cert *leaf,
            equal_extensions(leaf->extensions, precert->extensions);
 }
 
-// Compares the precertificate that was served with the leaf.  False: no memory.
-static bool understand_precert(struct entry *entry, unsigned parts,
-                               struct arena *arena)
+// Compares the precertificate that was served with the leaf.
+static void understand_precert(struct entry *entry)
 {
     struct bytes der = entry->bytes.precert;
-    struct term_list names = {0};
     struct cert precert;
 
-    if (der.len == 0) return true;
+    if (der.len == 0) return;
     if (entry->leaf.type == LEAF_PRECERT) {
         entry->tbs_from_precert =
             log_form_equals(find_tbs(der), entry->leaf.certificate);
-        if (entry->tbs_from_precert) return true;
+        if (entry->tbs_from_precert) return;
     }
     if (!cert_parse(&precert, der, CERT_FORM_CERTIFICATE, NULL) ||
         !is_by_signing_certificate(&entry->cert, &precert)) {
         entry->flags |= FLAG_PRECERT_MISMATCH;
     }
-    if ((parts & ENTRY_NAMES) == 0) return true;
+}
+
+// Derives the leaf's terms, then those that the precertificate alone has.
+static bool derive_names(struct entry *entry, struct arena *arena)
+{
+    struct bytes der = entry->bytes.precert;
+    struct term_list names = {0};
+    struct cert precert;
+
+    if (!names_derive(&entry->names, &entry->cert, 0, arena)) return false;
+    entry->flags |= entry->names.flags;
+    if (der.len == 0 ||
+        (entry->leaf.type == LEAF_PRECERT && entry->tbs_from_precert)) {
+        return true;
+    }
+    (void)!cert_parse(&precert, der, CERT_FORM_CERTIFICATE, NULL);
     return names_derive(&names, &precert, VIA_UNAUTHENTICATED, arena) &&
            names_join(&entry->names, &names, arena);
 }
@@ -222,13 +235,18 @@ bool entry_understand_parts(struct entry *entry,
 {
     *entry = (struct entry){.bytes = *bytes};
     understand_leaf(entry);
-    hash_entry(entry, parts);
     if (bytes->extra_unreadable) entry->flags |= FLAG_CHAIN_UNREADABLE;
-    if ((parts & ENTRY_NAMES) != 0) {
-        if (!names_derive(&entry->names, &entry->cert, 0, arena)) return false;
-        entry->flags |= entry->names.flags;
-    }
-    return understand_precert(entry, parts, arena);
+    understand_precert(entry);
+    return entry_understand_more(entry, parts, arena);
+}
+
+bool entry_understand_more(struct entry *entry, unsigned parts,
+                           struct arena *arena)
+{
+    parts &= ~entry->parts;
+    entry->parts |= parts;
+    hash_entry(entry, parts);
+    return (parts & ENTRY_NAMES) == 0 || derive_names(entry, arena);
 }
 
 bool entry_understand(struct entry *entry, const struct entry_bytes *bytes,

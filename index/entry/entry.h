@@ -42,6 +42,7 @@ struct entry {
     struct bytes issuer_key_hash; // 32 bytes from a precert leaf, else empty
     bool tbs_from_precert; // the precertificate gives the leaf's TBS back
     uint32_t flags;        // names.flags and FLAG_UNPARSED …
+    unsigned parts;        // which of enum entry_part were understood
     char reason[96];       // where FLAG_UNPARSED: what could not be read
 };
 
@@ -68,6 +69,11 @@ MUST_USE bool entry_understand(struct entry *entry,
 MUST_USE bool entry_understand_parts(struct entry *entry,
                                      const struct entry_bytes *bytes,
                                      unsigned parts, struct arena *arena);
+
+// entry_understand_more understands what is missing of `parts` in an entry that
+// was understood before; its bytes must still be there.  False: no memory.
+MUST_USE bool entry_understand_more(struct entry *entry, unsigned parts,
+                                    struct arena *arena);
 
 // entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
 // and rebuilds its MerkleTreeLeaf in the arena; `index` is left alone.  A chain

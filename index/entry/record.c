@@ -489,4 +489,5 @@ void record_restore(struct entry *entry, const struct record *record)
     entry->spki_sha256 = record->spki_sha256;
     entry->tbs_from_precert = (record->bits & RECORD_TBS_FROM_PRECERT) != 0;
     entry->flags = facts->flags;
+    entry->parts |= ENTRY_ALL & ~(unsigned)ENTRY_NAMES;
 }

@@ -42,6 +42,50 @@ static struct bytes read_exact(const char *path)
     return exact;
 }
 
+static bool same_hash(bool has_a, const struct sha256_hash *a, bool has_b,
+                      const struct sha256_hash *b)
+{
+    return has_a == has_b && (!has_a || sha256_equal(a, b));
+}
+
+static bool same_terms(const struct term_list *a, const struct term_list *b)
+{
+    bool same = a->num_terms == b->num_terms;
+
+    for (size_t i = 0; same && i < a->num_terms; i++) {
+        same = a->terms[i].kind == b->terms[i].kind &&
+               a->terms[i].via == b->terms[i].via &&
+               bytes_equal(a->terms[i].value, b->terms[i].value);
+    }
+    return same;
+}
+
+// What is understood piece by piece is what is understood at once, and nothing
+// is there before it was asked for.
+static void check_parts(const struct entry *whole, struct arena *arena)
+{
+    struct entry entry;
+
+    assert_true(entry_understand_parts(&entry, &whole->bytes, 0, arena));
+    assert_false(entry.has_certificate_sha256 || entry.has_tbs_sha256 ||
+                 entry.has_spki_sha256 || entry.names.num_terms > 0);
+    for (unsigned part = ENTRY_NAMES; part != 0; part >>= 1) {
+        assert_true(entry_understand_more(&entry, part, arena));
+    }
+    assert_int_equal(entry.parts, ENTRY_ALL);
+    assert_int_equal(entry.flags, whole->flags);
+    assert_string_equal(entry.reason, whole->reason);
+    assert_true(sha256_equal(&entry.leaf_hash, &whole->leaf_hash));
+    assert_true(
+        same_hash(entry.has_certificate_sha256, &entry.certificate_sha256,
+                  whole->has_certificate_sha256, &whole->certificate_sha256));
+    assert_true(same_hash(entry.has_tbs_sha256, &entry.tbs_sha256,
+                          whole->has_tbs_sha256, &whole->tbs_sha256));
+    assert_true(same_hash(entry.has_spki_sha256, &entry.spki_sha256,
+                          whole->has_spki_sha256, &whole->spki_sha256));
+    assert_true(same_terms(&entry.names, &whole->names));
+}
+
 // ------------------------------------------------------ a static log's tiles
 
 static json_t *next_names(struct bytes *tile)
@@ -124,6 +168,7 @@ static void understands_navigli_tile(const char *number, uint64_t first)
         assert_true(
             bytes_equal(buffer_bytes(&log_form), entry.leaf.certificate));
         check_names_row(&entry, row);
+        check_parts(&entry, &arena);
         buffer_cleanup(&log_form);
         json_decref(row);
         arena_reset(&arena);
@@ -464,6 +509,7 @@ static void understand(struct made *made, uint64_t index)
     assert_true(entry_understand(&made->entry, &bytes, &made->arena));
     expected = merkle_leaf_hash(bytes.leaf);
     assert_true(sha256_equal(&made->entry.leaf_hash, &expected));
+    check_parts(&made->entry, &made->arena);
 }
 
 static void made_cleanup(struct made *made)
