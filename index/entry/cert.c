@@ -82,13 +82,22 @@ static void look_at_extensions(struct cert *cert, struct name_walk *walk)
 
     while (extension_next(&view, &extension)) {
         if (!extension.is_whole) note(cert, "an extension cannot be read");
-        if (oid_is(extension.oid, OID_SUBJECT_ALT_NAME)) {
+        switch (extension_id(extension.oid)) {
+        case EXTENSION_SUBJECT_ALT_NAME:
+            if (cert->num_subject_alt_names++ == 0) {
+                cert->subject_alt_name = extension.value;
+            }
             name_walk_san(walk, extension.value);
             if (walk->is_broken) note(cert, "subjectAltName cannot be read");
-        } else if (oid_is(extension.oid, OID_POISON)) {
+            break;
+        case EXTENSION_POISON:
             cert->has_poison = true;
-        } else if (oid_is(extension.oid, OID_BASIC_CONSTRAINTS)) {
+            break;
+        case EXTENSION_BASIC_CONSTRAINTS:
             if (reads_as_ca(extension.value)) cert->is_ca = true;
+            break;
+        default:
+            break;
         }
     }
     if (view.len > 0) {

@@ -30,6 +30,8 @@ struct cert {
     int64_t not_after;
     struct bytes spki;                // tag and length included
     struct bytes extensions;          // content of the Extensions SEQUENCE
+    struct bytes subject_alt_name;    // value of the first such extension
+    size_t num_subject_alt_names;     // such extensions
     struct bytes signature_algorithm; // AlgorithmIdentifier of the TBS
     struct bytes signature; // BIT STRING content without its unused-bits octet
     bool has_poison;        // RFC 6962 section 3.1

@@ -246,7 +246,7 @@ static bool walk_extensions(const struct cert *cert, struct name_walk *walk)
 
     while (!walk->is_stopped && extension_next(&view, &extension)) {
         if (!extension.is_whole) walk->is_broken = true;
-        if (oid_is(extension.oid, OID_SUBJECT_ALT_NAME)) {
+        if (extension_id(extension.oid) == EXTENSION_SUBJECT_ALT_NAME) {
             name_walk_san(walk, extension.value);
         }
     }
@@ -272,6 +272,12 @@ bool cert_each_name(const struct cert *cert, cert_name_visit *visit,
     bool subject_whole, extensions_whole;
 
     name_walk_subject(&walk, cert->subject);
+    if (cert->is_whole && cert->num_subject_alt_names <= 1) {
+        if (cert->num_subject_alt_names == 1 && !walk.is_stopped) {
+            name_walk_san(&walk, cert->subject_alt_name);
+        }
+        return !walk.is_stopped;
+    }
     subject_whole = cert->subject.len > 0 && !walk.is_broken;
     walk.is_broken = false;
     extensions_whole = walk_extensions(cert, &walk);

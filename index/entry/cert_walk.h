@@ -10,9 +10,6 @@
 
 // Content octets of the OIDs that more than one file asks for.
 #define OID_SUBJECT_ALT_NAME "\x55\x1d\x11"
-#define OID_BASIC_CONSTRAINTS "\x55\x1d\x13"
-#define OID_AUTHORITY_KEY_ID "\x55\x1d\x23"
-#define OID_POISON "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03"
 #define OID_SCT_LIST "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02"
 #define OID_COMMON_NAME "\x55\x04\x03"
 #define OID_ORGANISATION "\x55\x04\x0a"
@@ -21,6 +18,43 @@
 #define oid_is(oid, literal)                                                   \
     ((oid).len == sizeof(literal) - 1 &&                                       \
      memcmp((oid).data, (literal), sizeof(literal) - 1) == 0)
+
+// The extensions that are looked for in every certificate.
+enum extension_id {
+    EXTENSION_OTHER,
+    EXTENSION_SUBJECT_ALT_NAME,
+    EXTENSION_BASIC_CONSTRAINTS,
+    EXTENSION_AUTHORITY_KEY_ID,
+    EXTENSION_POISON,
+    EXTENSION_SCT_LIST,
+};
+
+// extension_id tells which an OID's content octets are.
+static inline enum extension_id extension_id(struct bytes oid)
+{
+    static const uint8_t of_log[] = {0x2b, 0x06, 0x01, 0x04,
+                                     0x01, 0xd6, 0x79, 0x02};
+
+    if (oid.len == 3 && oid.data[0] == 0x55 && oid.data[1] == 0x1d) {
+        switch (oid.data[2]) {
+        case 0x11:
+            return EXTENSION_SUBJECT_ALT_NAME;
+        case 0x13:
+            return EXTENSION_BASIC_CONSTRAINTS;
+        case 0x23:
+            return EXTENSION_AUTHORITY_KEY_ID;
+        default:
+            return EXTENSION_OTHER;
+        }
+    }
+    if (oid.len != sizeof of_log + 2 || oid.data[8] != 0x04 ||
+        memcmp(oid.data, of_log, sizeof of_log) != 0) {
+        return EXTENSION_OTHER;
+    }
+    return oid.data[9] == 0x03   ? EXTENSION_POISON
+           : oid.data[9] == 0x02 ? EXTENSION_SCT_LIST
+                                 : EXTENSION_OTHER;
+}
 
 struct extension {
     struct bytes whole;

@@ -136,18 +136,18 @@ static bool take_zone(struct bytes text, int64_t *offset)
     return true;
 }
 
-static bool take_date(struct bytes *text, size_t year_digits, int64_t *days)
+// RFC 5280 section 4.1.2.5.1.
+static unsigned year_of_two_digits(unsigned year)
+{
+    return year + (year >= 50 ? 1900 : 2000);
+}
+
+static bool count_days(unsigned year, unsigned month, unsigned day,
+                       int64_t *days)
 {
     static const unsigned days_in[] = {31, 29, 31, 30, 31, 30,
                                        31, 31, 30, 31, 30, 31};
-    unsigned year, month, day;
 
-    if (!take_number(text, &year, year_digits) ||
-        !take_number(text, &month, 2) || !take_number(text, &day, 2)) {
-        return false;
-    }
-    // RFC 5280 section 4.1.2.5.1.
-    if (year_digits == 2) year += year >= 50 ? 1900 : 2000;
     if (month < 1 || month > 12 || day < 1 || day > days_in[month - 1]) {
         return false;
     }
@@ -157,6 +157,18 @@ static bool take_date(struct bytes *text, size_t year_digits, int64_t *days)
     }
     *days = text_days_from_civil(year, month, day);
     return true;
+}
+
+static bool take_date(struct bytes *text, size_t year_digits, int64_t *days)
+{
+    unsigned year, month, day;
+
+    if (!take_number(text, &year, year_digits) ||
+        !take_number(text, &month, 2) || !take_number(text, &day, 2)) {
+        return false;
+    }
+    if (year_digits == 2) year = year_of_two_digits(year);
+    return count_days(year, month, day, days);
 }
 
 static bool parse_time_form(struct bytes text, size_t year_digits,
@@ -188,10 +200,50 @@ static bool parse_time_form(struct bytes text, size_t year_digits,
     return true;
 }
 
+static unsigned two_digits(const uint8_t *text, bool *ok)
+{
+    unsigned tens = (unsigned)text[0] - '0', ones = (unsigned)text[1] - '0';
+
+    *ok = *ok && tens <= 9 && ones <= 9;
+    return tens * 10 + ones;
+}
+
+// The one form that RFC 5280 allows: to the second, in UTC.
+static bool parse_usual_time(uint8_t tag, struct bytes text, int64_t *seconds)
+{
+    const uint8_t *at = text.data;
+    unsigned year, month, day, hour, minute, second;
+    bool ok = true;
+    int64_t days;
+
+    if (text.len == sizeof "YYYYMMDDHHMMSSZ" - 1) {
+        year = 100 * two_digits(at, &ok) + two_digits(at + 2, &ok);
+        at += 4;
+    } else if (text.len == sizeof "YYMMDDHHMMSSZ" - 1 &&
+               der_number(tag) == DER_UTC_TIME) {
+        year = year_of_two_digits(two_digits(at, &ok));
+        at += 2;
+    } else {
+        return false;
+    }
+    month = two_digits(at, &ok);
+    day = two_digits(at + 2, &ok);
+    hour = two_digits(at + 4, &ok);
+    minute = two_digits(at + 6, &ok);
+    second = two_digits(at + 8, &ok);
+    if (!ok || at[10] != 'Z' || hour > 23 || minute > 59 || second > 60 ||
+        !count_days(year, month, day, &days)) {
+        return false;
+    }
+    *seconds = days * 86400 + (int64_t)(hour * 3600 + minute * 60 + second);
+    return true;
+}
+
 bool der_parse_time(uint8_t tag, struct bytes text, int64_t *seconds)
 {
     size_t digits = 0;
 
+    if (parse_usual_time(tag, text, seconds)) return true;
     while (digits < text.len && is_digit(text.data[digits])) {
         digits++;
     }

@@ -360,6 +360,43 @@ static void derive_address(struct origin *origin, struct bytes raw,
     add_host(origin, raw, via | VIA_DERIVED);
 }
 
+// Nearly every name is its own term and nothing else: plain bytes, no address,
+// no A-label, no star but in front, no dot at an end.
+static bool add_ordinary(struct origin *origin, struct bytes text, uint32_t via)
+{
+    struct terms *terms = origin->terms;
+    unsigned seen;
+    uint8_t *lower, last;
+
+    if (text.len == 0) return false;
+    last = text.data[text.len - 1];
+    // An address in plain bytes ends in a digit.
+    if (last == '.' || (last >= '0' && last <= '9') || text.data[0] == '.') {
+        return false;
+    }
+    lower = arena_alloc(terms->arena, text.len);
+    if (lower == NULL) {
+        terms->failed = true;
+        return true;
+    }
+    seen = host_lower(lower, text);
+    if ((seen & (HOST_NOT_PLAIN | HOST_TWO_HYPHENS)) != 0) return false;
+    if ((seen & HOST_STAR) != 0 &&
+        (text.len < 2 || lower[0] != '*' || lower[1] != '.' ||
+         memchr(lower + 1, '*', text.len - 1) != NULL)) {
+        return false;
+    }
+    flag_lengths(origin, text);
+    terms_add(terms, TERM_DNS, via, bytes_of(lower, text.len));
+    return true;
+}
+
+static bool is_host_name(enum cert_name_kind kind)
+{
+    return kind == CERT_NAME_DNS || kind == CERT_NAME_CN ||
+           kind == CERT_NAME_DIRECTORY;
+}
+
 void derive_name(struct terms *terms, enum cert_name_kind kind, uint32_t via,
                  struct bytes text)
 {
@@ -372,6 +409,7 @@ void derive_name(struct terms *terms, enum cert_name_kind kind, uint32_t via,
         return;
     }
     if (kind == CERT_NAME_CN) via |= DERIVE_VIA_CN_ITSELF;
+    if (is_host_name(kind) && add_ordinary(&origin, text, via)) return;
     if (host_is_plain(text)) {
         derive_text(&origin, text, via);
         return;

@@ -79,8 +79,10 @@ static struct bytes find_tbs(struct bytes precert)
 static bool next_compared(struct bytes *view, struct extension *out)
 {
     while (extension_next(view, out)) {
-        if (!oid_is(out->oid, OID_POISON) && !oid_is(out->oid, OID_SCT_LIST) &&
-            !oid_is(out->oid, OID_AUTHORITY_KEY_ID)) {
+        enum extension_id id = extension_id(out->oid);
+
+        if (id != EXTENSION_POISON && id != EXTENSION_SCT_LIST &&
+            id != EXTENSION_AUTHORITY_KEY_ID) {
             return true;
         }
     }

@@ -2,6 +2,10 @@
 
 #include "index/entry/host.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -53,6 +57,99 @@ static const uint32_t plain_bytes[8] = {
     [2] = 0x87fffffe, // A-Z _
     [3] = 0x07fffffe, // a-z
 };
+
+static bool is_plain(uint8_t c)
+{
+    return (plain_bytes[c >> 5] >> (c & 31) & 1) != 0;
+}
+
+static unsigned lower_each(uint8_t *out, struct bytes text)
+{
+    unsigned seen = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        out[i] = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+        if (!is_plain(c)) seen |= HOST_NOT_PLAIN;
+        if (c == '*') seen |= HOST_STAR;
+        if (c == '-' && i > 0 && text.data[i - 1] == '-') {
+            seen |= HOST_TWO_HYPHENS;
+        }
+    }
+    return seen;
+}
+
+#if defined(__SSE2__)
+
+static __m128i in_range(__m128i c, char first, char last)
+{
+    __m128i offset = _mm_sub_epi8(c, _mm_set1_epi8(first));
+
+    return _mm_cmpeq_epi8(
+        _mm_min_epu8(offset, _mm_set1_epi8((char)(last - first))), offset);
+}
+
+// Sixteen bytes; `hyphen` tells of the byte before them, and of the last.
+static __m128i lower_16(__m128i c, unsigned *hyphen, unsigned *seen)
+{
+    const __m128i bit = _mm_set1_epi8(0x20);
+    __m128i capital = in_range(c, 'A', 'Z');
+    __m128i lower = _mm_or_si128(c, _mm_and_si128(capital, bit));
+    __m128i star = _mm_cmpeq_epi8(c, _mm_set1_epi8('*'));
+    __m128i dash = _mm_cmpeq_epi8(c, _mm_set1_epi8('-'));
+    __m128i plain = _mm_or_si128(in_range(lower, 'a', 'z'),
+                                 in_range(c, '-', '9')); // and '/'
+    unsigned dashes = (unsigned)_mm_movemask_epi8(dash);
+
+    plain = _mm_or_si128(plain, _mm_cmpeq_epi8(c, _mm_set1_epi8('_')));
+    plain = _mm_andnot_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('/')),
+                             _mm_or_si128(plain, star));
+    if (_mm_movemask_epi8(plain) != 0xffff) *seen |= HOST_NOT_PLAIN;
+    if (_mm_movemask_epi8(star) != 0) *seen |= HOST_STAR;
+    if ((dashes & (dashes << 1 | *hyphen)) != 0) *seen |= HOST_TWO_HYPHENS;
+    *hyphen = dashes >> 15;
+    return lower;
+}
+
+// What is no multiple of sixteen bytes is looked at with bytes before it, once
+// more.
+unsigned host_lower(uint8_t *out, struct bytes text)
+{
+    unsigned seen = 0, hyphen = 0;
+    __m128i c;
+
+    if (text.len < 8) return lower_each(out, text);
+    if (text.len < 16) {
+        size_t last = text.len - 8;
+
+        c = _mm_unpacklo_epi64(
+            _mm_loadl_epi64((const __m128i *)text.data),
+            _mm_loadl_epi64((const __m128i *)(text.data + last)));
+        c = lower_16(c, &hyphen, &seen);
+        _mm_storel_epi64((__m128i *)out, c);
+        _mm_storel_epi64((__m128i *)(out + last), _mm_srli_si128(c, 8));
+        return seen;
+    }
+    for (size_t i = 0; i < text.len; i += 16) {
+        if (i > text.len - 16) {
+            i = text.len - 16;
+            hyphen = 0;
+        }
+        c = _mm_loadu_si128((const __m128i *)(text.data + i));
+        _mm_storeu_si128((__m128i *)(out + i), lower_16(c, &hyphen, &seen));
+    }
+    return seen;
+}
+
+#else
+
+unsigned host_lower(uint8_t *out, struct bytes text)
+{
+    return lower_each(out, text);
+}
+
+#endif
 
 bool host_is_plain(struct bytes text)
 {

@@ -24,6 +24,17 @@ bool host_has_blank(struct bytes text);
 // a letter, a digit, '-', '_', '.' or the '*' of a wildcard.
 bool host_is_plain(struct bytes text);
 
+// What host_lower saw.
+enum host_sight {
+    HOST_NOT_PLAIN = 1,   // a byte that host_is_plain does not take
+    HOST_STAR = 2,        // a '*'
+    HOST_TWO_HYPHENS = 4, // perhaps two hyphens in a row; 0: none
+};
+
+// host_lower writes `text` with its ASCII letters in lower case to `out`, and
+// tells what is in it.
+unsigned host_lower(uint8_t *out, struct bytes text);
+
 // host_of_name finds the host of a name with a scheme, user, port, path or
 // prefix length; `is_url` is set where it was more than a user.
 struct bytes host_of_name(struct bytes name, bool *is_url);

@@ -4,6 +4,8 @@
 
 #include "index/entry/cert_walk.h"
 
+enum { RUNS_MAX = 4 };
+
 // Where the extensions stand in a TBSCertificate.
 struct layout {
     struct der tbs;
@@ -13,26 +15,52 @@ struct layout {
     struct bytes behind_list;
     struct bytes after; // content of the TBSCertificate after [3]
     size_t removed_len; // bytes of the extensions that go
+    // What stays of the list, as few and long pieces as there are; those that
+    // are too many are looked for once more.
+    struct bytes runs[RUNS_MAX];
+    size_t num_runs;
 };
 
 static bool is_removed(struct bytes extension)
 {
+    enum extension_id id;
     struct der oid;
 
-    return der_read(&extension, &oid) && (oid_is(oid.content, OID_POISON) ||
-                                          oid_is(oid.content, OID_SCT_LIST));
+    if (!der_read(&extension, &oid)) return false;
+    id = extension_id(oid.content);
+    return id == EXTENSION_POISON || id == EXTENSION_SCT_LIST;
+}
+
+// Takes a run of extensions that stay off the list, and what goes behind it;
+// false where an extension cannot be read.
+static bool next_run(struct bytes *view, struct bytes *run, size_t *removed_len)
+{
+    const uint8_t *start = view->data;
+    struct der extension;
+
+    *removed_len = 0;
+    while (view->len > 0) {
+        if (!der_read(view, &extension)) return false;
+        if (!is_removed(extension.content)) continue;
+        *run = bytes_of(start, (size_t)(extension.whole.data - start));
+        *removed_len = extension.whole.len;
+        return true;
+    }
+    *run = bytes_of(start, (size_t)(view->data - start));
+    return true;
 }
 
 static bool measure(struct layout *layout)
 {
-    struct bytes view = layout->list.content;
-    struct der extension;
+    struct bytes view = layout->list.content, run;
+    size_t removed_len;
 
     while (view.len > 0) {
-        if (!der_read(&view, &extension)) return false;
-        if (is_removed(extension.content)) {
-            layout->removed_len += extension.whole.len;
-        }
+        if (!next_run(&view, &run, &removed_len)) return false;
+        layout->removed_len += removed_len;
+        if (run.len == 0) continue;
+        if (layout->num_runs < RUNS_MAX) layout->runs[layout->num_runs] = run;
+        layout->num_runs++;
     }
     return true;
 }
@@ -62,23 +90,22 @@ static bool lay_out(struct layout *layout, struct bytes tbs)
     return true;
 }
 
-// Gives the extensions that stay, as few and long pieces as there are.
-static bool visit_kept(const struct layout *layout, log_form_piece *visit,
+static bool visit_runs(const struct layout *layout, log_form_piece *visit,
                        void *context)
 {
-    struct bytes view = layout->list.content;
-    const uint8_t *start = view.data;
-    struct der extension;
+    struct bytes view = layout->list.content, run;
+    size_t removed_len;
 
-    while (view.len > 0 && der_read(&view, &extension)) {
-        struct bytes run =
-            bytes_of(start, (size_t)(extension.whole.data - start));
-
-        if (!is_removed(extension.content)) continue;
-        if (run.len > 0 && !visit(context, run)) return false;
-        start = view.data;
+    if (layout->num_runs <= RUNS_MAX) {
+        for (size_t i = 0; i < layout->num_runs; i++) {
+            if (!visit(context, layout->runs[i])) return false;
+        }
+        return true;
     }
-    return visit(context, bytes_of(start, (size_t)(view.data - start)));
+    while (view.len > 0 && next_run(&view, &run, &removed_len)) {
+        if (run.len > 0 && !visit(context, run)) return false;
+    }
+    return true;
 }
 
 static size_t header_len(size_t content_len)
@@ -114,7 +141,7 @@ static bool visit_rewritten(const struct layout *layout, log_form_piece *visit,
     if (has_wrapper &&
         (!visit_header(layout->wrapper.tag, wrapper_len, visit, context) ||
          !visit_header(layout->list.tag, list_len, visit, context) ||
-         !visit_kept(layout, visit, context) ||
+         !visit_runs(layout, visit, context) ||
          !visit(context, layout->behind_list))) {
         return false;
     }

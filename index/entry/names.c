@@ -41,7 +41,7 @@ static bool names_on_name(void *context, const struct cert_name *name)
     struct visit *visit = context;
     struct terms *terms = &visit->terms;
     uint32_t via = visit->via_more | via_of_kind[name->kind];
-    struct buffer decoded = {0};
+    struct buffer decoded;
 
     if (name->salvaged) {
         via |= VIA_SALVAGED;
@@ -51,6 +51,7 @@ static bool names_on_name(void *context, const struct cert_name *name)
         derive_name(terms, name->kind, via, name->raw);
         return !terms->failed;
     }
+    decoded = (struct buffer){0};
     cert_text_utf8(&decoded, name->tag, name->raw);
     if (!buffer_ok(&decoded)) terms->failed = true;
     derive_name(terms, name->kind, via, buffer_bytes(&decoded));
@@ -76,18 +77,6 @@ static void flag_common_names(struct terms *terms)
     }
 }
 
-static bool has_several_sans(const struct cert *cert)
-{
-    struct bytes rest = cert->extensions;
-    struct extension extension;
-    size_t num = 0;
-
-    while (extension_next(&rest, &extension)) {
-        if (oid_is(extension.oid, OID_SUBJECT_ALT_NAME)) num++;
-    }
-    return num > 1;
-}
-
 bool names_derive(struct term_list *out, const struct cert *cert,
                   uint32_t via_more, struct arena *arena)
 {
@@ -98,7 +87,8 @@ bool names_derive(struct term_list *out, const struct cert *cert,
     if (!terms_finish(&visit.terms)) return false;
     flag_common_names(&visit.terms);
     if (visit.terms.num == 0) visit.terms.flags |= FLAG_NO_NAMES;
-    if (has_several_sans(cert)) visit.terms.flags |= FLAG_DUPLICATE_SAN;
+    if (cert->num_subject_alt_names > 1)
+        visit.terms.flags |= FLAG_DUPLICATE_SAN;
     *out = (struct term_list){visit.terms.list, visit.terms.num,
                               visit.terms.flags};
     return true;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "index/base/text.h"
+#include "index/entry/der.h"
 #include "index/entry/derive.h"
 #include "tests/support/terms.h"
 
@@ -276,7 +277,11 @@ static struct cert certificate(struct buffer *subject, struct buffer *sans,
     static const uint8_t cn_oid[] = {0x06, 0x03, 0x55, 0x04, 0x03};
     static const uint8_t san_oid[] = {0x06, 0x03, 0x55, 0x1d, 0x11};
     struct buffer san = {0};
+    struct bytes view;
+    struct cert cert;
+    struct der first;
 
+    cert = (struct cert){.is_whole = true};
     for (size_t i = 0; i <= num; i++) {
         const char *part = i < num ? parts[i] : "san";
 
@@ -307,14 +312,22 @@ static struct cert certificate(struct buffer *subject, struct buffer *sans,
             buffer_append(&extension, bytes_of(san_oid, sizeof san_oid));
             buffer_append(&extension, buffer_bytes(&san));
             append_tlv(sans, 0x30, buffer_bytes(&extension));
+            cert.num_subject_alt_names++;
             buffer_cleanup(&extension);
             buffer_cleanup(&san);
         }
     }
     wrap(subject, 0x30);
-    return (struct cert){.subject = buffer_bytes(subject),
-                         .extensions = buffer_bytes(sans),
-                         .is_whole = true};
+    cert.subject = buffer_bytes(subject);
+    cert.extensions = buffer_bytes(sans);
+    view = cert.extensions;
+    if (der_read(&view, &first)) { // SEQUENCE { OID, OCTET STRING }
+        view = first.content;
+        assert_true(bytes_skip(&view, sizeof san_oid));
+        assert_true(der_read(&view, &first));
+        cert.subject_alt_name = first.content;
+    }
+    return cert;
 }
 
 static void derives_certificates(void **state)
