@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "bench/measure.h"
+#include "bench/watch.h"
 #include "index/index.h"
 #include "index/store/keys.h"
 #include "tests/support/testlog.h"
@@ -288,6 +289,7 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
 {
     struct load load = {0};
     struct index_stat stat;
+    struct watch watch;
     struct err err = {0};
     uint64_t cpu, clock, part = entries / 10;
     double first_ns, last_ns, before;
@@ -304,6 +306,7 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
         !chunk_new(&load.chunk, &err)) {
         die("%s", err.text);
     }
+    watch_start(&watch);
     cpu = measure_cpu_ns();
     clock = measure_now_ns();
     load_range(&load, 0, part);
@@ -311,6 +314,7 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
     load_range(&load, part, entries);
     last_ns = (double)(measure_cpu_ns() - cpu) / (double)entries;
     clock = measure_now_ns() - clock;
+    watch_stop(&watch);
     before = bytes_per_entry(load.index, &stat);
     printf("bulk, --keep %s, %" PRIu64 " entries, one thread that parses\n",
            keep == KEEP_FULL ? "full" : "facts", entries);
@@ -319,6 +323,10 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
            last_ns / 1000, first_ns / 1000, last_ns / first_ns);
     printf("  entries per second         %6.0f\n",
            (double)entries * 1e9 / (double)clock);
+    printf("  threads that run           %6.2f of %.2f that could\n",
+           watch.cores, watch.runnable);
+    printf("  own memory, at most        %6" PRIu64 " MiB (waiting: %d MiB)\n",
+           watch.memory_peak_bytes >> 20, MEMORY >> 20);
     printf("  postings per entry         %6.2f\n",
            (double)stat.postings / (double)stat.entries);
     printf("  bytes per entry            %6.0f (records %.0f, names and keys "
@@ -328,16 +336,18 @@ static void run(const char *folder, uint64_t entries, enum index_keep keep)
            (double)stat.bytes_other / (double)stat.entries, stat.segments,
            stat.runs);
     look_up(load.index, entries, "as loaded");
+    watch_start(&watch);
     clock = measure_now_ns();
     if (!index_compact(load.index, NULL, NULL, &err)) die("%s", err.text);
     clock = measure_now_ns() - clock;
+    watch_stop(&watch);
     before = bytes_per_entry(load.index, &stat);
     printf("  compacted                  %6.0f (records %.0f, names and keys "
-           "%.0f, other %.0f) in %.1f s\n",
+           "%.0f, other %.0f) in %.1f s, own memory %" PRIu64 " MiB\n",
            before, (double)stat.bytes_entries / (double)stat.entries,
            (double)stat.bytes_names / (double)stat.entries,
-           (double)stat.bytes_other / (double)stat.entries,
-           (double)clock / 1e9);
+           (double)stat.bytes_other / (double)stat.entries, (double)clock / 1e9,
+           watch.memory_peak_bytes >> 20);
     look_up(load.index, entries, "compacted");
     index_close(load.index);
     chunk_free(load.chunk);

@@ -2,32 +2,48 @@
 
 #include "index/bulk.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "index/base/log.h"
-#include "index/base/varint.h"
 #include "index/handle.h"
 #include "index/store/chunk_content.h"
-#include "index/store/run.h"
-#include "index/store/segment.h"
 
 enum {
     TAIL_MAX = 16 * 1024,
+    LOAD_MIN = 512,
     TAIL_FULL = 128 * 1024,
     TAIL_ENTRIES_A_TRANSACTION = 4096,
+    SEGMENTS_MAX = 16,
+    SEGMENT_ENTRIES = 32 * 1024,
     IDLE_FILES_MS = 2000,
     WAIT_MS_MAX = 20000,
-    SORT_BYTES_A_KEY = 80, // besides what the chunk holds
+    SORT_BYTES_A_KEY = 80, // besides what the chunk holds; for one set of two
+    // Of more memory than this a chunk that was emptied is not kept.
+    SPARE_BYTES = 1024 * 1024,
+    SPARE_BYTES_AN_ENTRY = 4096,
 };
+
+// One thread fills the next set, and there are keys to sort.
+static size_t segments_at_once(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (cores <= 2) return 1;
+    return cores - 1 < SEGMENTS_MAX ? (size_t)cores - 1 : SEGMENTS_MAX;
+}
 
 void bulk_init(struct bulk *bulk)
 {
     bulk->tail_max = TAIL_MAX;
+    bulk->load_min = LOAD_MIN;
     bulk->tail_full = TAIL_FULL;
+    bulk->segments_max = segments_at_once();
+    bulk->segment_entries = SEGMENT_ENTRIES;
     bulk->next_number = 1;
     (void)pthread_mutex_init(&bulk->append_mutex, NULL);
+    (void)pthread_mutex_init(&bulk->flush_mutex, NULL);
+    (void)pthread_cond_init(&bulk->flush_changed, NULL);
     (void)pthread_mutex_init(&bulk->merge_mutex, NULL);
     (void)pthread_cond_init(&bulk->merge_changed, NULL);
 }
@@ -47,365 +63,123 @@ uint64_t bulk_take_number(struct index *index)
     return number;
 }
 
-// ------------------------------------------------------------ waiting
+// ------------------------------------------------------------ a set
 
-static void drop_chunks(struct bulk *bulk)
+static void free_chunks(struct bulk_set *set, size_t left)
 {
-    for (size_t i = 0; i < bulk->num_chunks; i++) {
-        chunk_free(bulk->chunks[i].chunk);
-        buffer_cleanup(&bulk->chunks[i].served);
+    while (set->num_made > left) {
+        struct bulk_chunk *slot = &set->chunks[--set->num_made];
+
+        chunk_free(slot->chunk);
+        buffer_cleanup(&slot->served);
     }
-    bulk->num_chunks = 0;
-    bulk->num_entries = 0;
-    bulk->num_bytes = 0;
 }
 
-static bool take_chunk(struct index *index, struct chunk *chunk,
+static void set_cleanup(struct bulk_set *set)
+{
+    free_chunks(set, 0);
+    free(set->chunks);
+    *set = (struct bulk_set){0};
+}
+
+// Empties it and keeps the chunks' memory, but for what one entry in a million
+// made large.
+static void set_reset(struct bulk_set *set)
+{
+    static const struct index_log no_log = {0};
+    size_t kept = 0;
+
+    for (size_t i = 0; i < set->num_chunks; i++) {
+        struct bulk_chunk slot = set->chunks[i];
+        uint64_t room = SPARE_BYTES + chunk_num_entries(slot.chunk) *
+                                          (uint64_t)SPARE_BYTES_AN_ENTRY;
+
+        if (chunk_size_bytes(slot.chunk) > room) {
+            chunk_free(slot.chunk);
+            buffer_cleanup(&slot.served);
+            continue;
+        }
+        chunk_reset(slot.chunk, &no_log, 0);
+        set->chunks[kept++] = slot;
+    }
+    set->num_made = kept;
+    set->num_chunks = 0;
+    set->num_entries = 0;
+    set->num_bytes = 0;
+}
+
+// The place of the next chunk, with an empty one in it.
+static struct bulk_chunk *next_slot(struct bulk_set *set, struct err *err)
+{
+    struct bulk_chunk *slot;
+
+    if (set->num_chunks < set->num_made) return &set->chunks[set->num_chunks];
+    if (set->num_made == set->size_chunks) {
+        size_t size = set->size_chunks == 0 ? 64 : 2 * set->size_chunks;
+
+        slot = realloc(set->chunks, size * sizeof *slot);
+        if (slot == NULL) {
+            (void)no_memory(err);
+            return NULL;
+        }
+        set->chunks = slot;
+        set->size_chunks = size;
+    }
+    slot = &set->chunks[set->num_made];
+    *slot = (struct bulk_chunk){0};
+    if (!chunk_new(&slot->chunk, err)) return NULL;
+    set->num_made++;
+    return slot;
+}
+
+static bool take_chunk(struct bulk_set *set, struct chunk *chunk,
                        const struct chunk_proof *proof, struct err *err)
 {
-    struct bulk *bulk = &index->bulk;
     struct bulk_chunk *slot;
 
     if (chunk->num_entries == 0) return true;
-    if (bulk->num_chunks == bulk->size_chunks) {
-        size_t size = bulk->size_chunks == 0 ? 64 : 2 * bulk->size_chunks;
-
-        slot = realloc(bulk->chunks, size * sizeof *slot);
-        if (slot == NULL) return no_memory(err);
-        bulk->chunks = slot;
-        bulk->size_chunks = size;
-    }
-    slot = &bulk->chunks[bulk->num_chunks];
-    *slot = (struct bulk_chunk){.proof = *proof};
+    slot = next_slot(set, err);
+    if (slot == NULL) return false;
+    slot->proof = *proof;
+    buffer_reset(&slot->served);
     buffer_append(&slot->served, proof->head.served);
+    if (!buffer_ok(&slot->served)) return no_memory(err);
     slot->proof.head.served = buffer_bytes(&slot->served);
-    if (!buffer_ok(&slot->served) || !chunk_new(&slot->chunk, err)) {
-        buffer_cleanup(&slot->served);
-        return no_memory(err);
-    }
     chunk_swap(slot->chunk, chunk);
-    if (bulk->num_chunks++ == 0) {
-        (void)clock_gettime(CLOCK_MONOTONIC, &bulk->since);
+    if (set->num_chunks++ == 0) {
+        (void)clock_gettime(CLOCK_MONOTONIC, &set->since);
     }
-    bulk->num_entries += slot->chunk->num_entries;
-    bulk->num_bytes += chunk_size_bytes(slot->chunk) + sizeof *slot +
-                       slot->chunk->num_keys * SORT_BYTES_A_KEY;
+    set->num_entries += slot->chunk->num_entries;
+    set->num_bytes += chunk_size_bytes(slot->chunk) + sizeof *slot +
+                      slot->chunk->num_keys * SORT_BYTES_A_KEY / 2;
     return true;
 }
 
 // ------------------------------------------------------------ to the tail
 
-static bool flush_to_tail(struct index *index, struct err *err)
+static bool write_tail(struct index *index, const struct bulk_set *set,
+                       struct err *err)
 {
-    struct bulk *bulk = &index->bulk;
     size_t i = 0;
     bool ok = true;
 
-    while (ok && i < bulk->num_chunks) {
+    while (ok && i < set->num_chunks) {
         uint64_t num = 0;
         struct writing w;
 
         if (!writing_begin(&w, index, err)) return false;
-        while (ok && i < bulk->num_chunks &&
-               (num == 0 || num + bulk->chunks[i].chunk->num_entries <=
+        while (ok && i < set->num_chunks &&
+               (num == 0 || num + set->chunks[i].chunk->num_entries <=
                                 TAIL_ENTRIES_A_TRANSACTION)) {
-            num += bulk->chunks[i].chunk->num_entries;
-            ok = writing_append(&w, bulk->chunks[i].chunk,
-                                &bulk->chunks[i].proof, true, err);
+            num += set->chunks[i].chunk->num_entries;
+            ok = writing_append(&w, set->chunks[i].chunk, &set->chunks[i].proof,
+                                true, err);
             i++;
         }
         ok = writing_end(&w, ok, err);
     }
     return ok;
 }
-
-// ------------------------------------------------------------ to files
-
-// What becomes a segment and a run.
-struct flush {
-    struct index *index;
-    uint32_t **numbers; // of each chunk's issuers
-    uint64_t first_id, end_id;
-    struct catalogue_file segment, run;
-    uint64_t adding_id; // of the first entry of the chunk at hand
-    bool keys_ok;
-    struct err keys_err;
-};
-
-static bool add_issuer_key(void *context, struct bytes key, uint64_t entry,
-                           struct err *err)
-{
-    struct flush *flush = context;
-
-    return sort_add(&flush->index->bulk.sort, key, flush->adding_id + entry,
-                    VIA_UNAUTHENTICATED, err);
-}
-
-static bool number_chunks(struct flush *flush, struct writing *w,
-                          struct err *err)
-{
-    struct index *index = flush->index;
-    struct bulk *bulk = &index->bulk;
-
-    flush->first_id = w->counts.next_id;
-    flush->end_id = flush->first_id;
-    for (size_t i = 0; i < bulk->num_chunks; i++) {
-        const struct chunk *chunk = bulk->chunks[i].chunk;
-
-        flush->adding_id = flush->end_id;
-        if (!tail_number_issuers(&index->tail, w->txn, chunk, &w->counts,
-                                 &flush->numbers[i], err) ||
-            !tail_each_issuer_key(&index->tail, w->txn, chunk, add_issuer_key,
-                                  flush, err)) {
-            return false;
-        }
-        flush->end_id += chunk->num_entries;
-    }
-    return true;
-}
-
-// The first transaction: issuers known until now are those that the entries to
-// come know, and no others before these entries are visible.
-static bool begin_files(struct flush *flush, struct err *err)
-{
-    struct index *index = flush->index;
-    struct writing w;
-    bool ok;
-
-    flush->numbers = calloc(index->bulk.num_chunks, sizeof *flush->numbers);
-    if (flush->numbers == NULL) return no_memory(err);
-    if (!writing_begin(&w, index, err)) return false;
-    ok = number_chunks(flush, &w, err);
-    if (ok) {
-        // What comes in from here on waits.  (When the commit fails the index
-        // is dead, so nothing is lost that would have been kept.)
-        buffer_reset(&index->issuers);
-        index->num_issuers = 0;
-        index->issuers_wait = true;
-    }
-    if (!writing_end(&w, ok, err)) return false;
-    flush->segment = (struct catalogue_file){.kind = CATALOGUE_SEGMENT,
-                                             .number = bulk_take_number(index)};
-    flush->run = (struct catalogue_file){.kind = CATALOGUE_RUN,
-                                         .number = bulk_take_number(index)};
-    return true;
-}
-
-// The record of an entry as the segment takes it.
-static bool make_record(const struct flush *flush, size_t position,
-                        const struct chunk_entry *entry, struct buffer *row,
-                        struct record *record, struct err *err)
-{
-    const struct chunk *chunk = flush->index->bulk.chunks[position].chunk;
-    const uint8_t *body = chunk->bodies.data + entry->at;
-
-    buffer_reset(row);
-    buffer_append(row, bytes_of(body, entry->head_len));
-    varint_append(row, entry->num_chain);
-    for (size_t i = 0; i < entry->num_chain; i++) {
-        varint_append(
-            row, flush->numbers[position]
-                               [chunk->chain_numbers[entry->chain_at + i]]);
-    }
-    if (!buffer_ok(row)) return no_memory(err);
-    return record_read_head(record, buffer_bytes(row)) ||
-           err_set(err, ERR_INDEX, "a chunk holds a record that is none");
-}
-
-static bool write_records(struct flush *flush, struct segment_writer *writer,
-                          struct err *err)
-{
-    const struct bulk *bulk = &flush->index->bulk;
-    struct buffer row = {0};
-    bool ok = true;
-
-    for (size_t i = 0; ok && i < bulk->num_chunks; i++) {
-        const struct chunk *chunk = bulk->chunks[i].chunk;
-
-        for (size_t k = 0; ok && k < chunk->num_entries; k++) {
-            const struct chunk_entry *entry = &chunk->entries[k];
-            struct record record;
-            uint32_t issuer = 0;
-
-            if (entry->num_chain > 0) {
-                issuer =
-                    flush->numbers[i][chunk->chain_numbers[entry->chain_at]];
-            }
-            ok = make_record(flush, i, entry, &row, &record, err) &&
-                 segment_writer_add(
-                     writer, &record, issuer,
-                     bytes_of(chunk->bodies.data + entry->at + entry->head_len,
-                              entry->plain_len),
-                     err);
-        }
-    }
-    buffer_cleanup(&row);
-    return ok;
-}
-
-static bool write_segment(struct flush *flush, struct err *err)
-{
-    struct index *index = flush->index;
-    struct segment_writer *writer;
-    struct segment_stat stat;
-    char path[PATH_MAX];
-    bool ok;
-
-    if (!files_path(&index->files, &flush->segment, path, err) ||
-        !segment_writer_open(&writer, path, flush->first_id, index->group_seed,
-                             err)) {
-        return false;
-    }
-    ok = write_records(flush, writer, err) &&
-         segment_writer_finish(writer, &stat, err);
-    segment_writer_close(writer);
-    if (!ok) return false;
-    flush->segment.first_id = stat.first_id;
-    flush->segment.end_id = stat.end_id;
-    flush->segment.bytes = stat.bytes;
-    return true;
-}
-
-static bool sort_keys(struct flush *flush, struct err *err)
-{
-    struct bulk *bulk = &flush->index->bulk;
-    uint64_t id = flush->first_id;
-
-    for (size_t i = 0; i < bulk->num_chunks; i++) {
-        const struct chunk *chunk = bulk->chunks[i].chunk;
-
-        for (size_t k = 0; k < chunk->num_keys; k++) {
-            const struct chunk_key *key = &chunk->keys[k];
-            uint8_t shortened[1 + RUN_KEY_HASH_LEN];
-            bool exact;
-            struct bytes held =
-                run_key(bytes_of(chunk->key_bytes.data + key->at, key->len),
-                        shortened, &exact);
-
-            if (!sort_add(&bulk->sort, held, id + key->entry, key->via, err)) {
-                return false;
-            }
-        }
-        id += chunk->num_entries;
-    }
-    return sort_finish(&bulk->sort, err);
-}
-
-bool bulk_write_run(struct index *index, struct catalogue_file *file,
-                    uint64_t first_id, uint64_t end_id, struct err *err)
-{
-    struct sort *sort = &index->bulk.sort;
-    struct run_writer *writer;
-    struct run_stat stat;
-    char path[PATH_MAX];
-    bool ok, found = true;
-
-    if (!files_path(&index->files, file, path, err) ||
-        !run_writer_open(&writer, path, first_id, end_id, err)) {
-        return false;
-    }
-    for (ok = true; ok && found;) {
-        const struct hit *hits;
-        struct bytes key;
-        size_t num;
-
-        ok = sort_next(sort, &key, &hits, &num, &found, err) &&
-             (!found || run_writer_add(writer, key, hits, num, err));
-    }
-    ok = ok && run_writer_finish(writer, &stat, err);
-    run_writer_close(writer);
-    if (!ok) return false;
-    file->first_id = first_id;
-    file->end_id = end_id;
-    file->keys = stat.keys;
-    file->postings = stat.postings;
-    file->bytes = stat.bytes;
-    return true;
-}
-
-static void *write_keys(void *context)
-{
-    struct flush *flush = context;
-
-    flush->keys_ok = sort_keys(flush, &flush->keys_err) &&
-                     bulk_write_run(flush->index, &flush->run, flush->first_id,
-                                    flush->end_id, &flush->keys_err);
-    return NULL;
-}
-
-// Segment and run, on two threads where there are two to be had.
-static bool write_files(struct flush *flush, struct err *err)
-{
-    pthread_t thread;
-    bool started = pthread_create(&thread, NULL, write_keys, flush) == 0, ok;
-
-    ok = write_segment(flush, err);
-    if (started) {
-        (void)pthread_join(thread, NULL);
-    } else {
-        (void)write_keys(flush);
-    }
-    if (!ok) return false;
-    if (!flush->keys_ok) *err = flush->keys_err;
-    return flush->keys_ok;
-}
-
-static bool note_chunks(struct flush *flush, struct writing *w, struct err *err)
-{
-    const struct index *index = flush->index;
-
-    if (w->counts.next_id != flush->first_id) {
-        return err_set(err, ERR_INDEX,
-                       "%s: entries came in while others were written",
-                       index->dir);
-    }
-    for (size_t i = 0; i < index->bulk.num_chunks; i++) {
-        if (!writing_append(w, index->bulk.chunks[i].chunk,
-                            &index->bulk.chunks[i].proof, false, err)) {
-            return false;
-        }
-    }
-    return catalogue_put_file(&index->catalogue, w->txn, &flush->segment,
-                              err) &&
-           catalogue_put_file(&index->catalogue, w->txn, &flush->run, err);
-}
-
-static bool name_files(struct flush *flush, struct err *err)
-{
-    struct writing w;
-
-    return writing_begin(&w, flush->index, err) &&
-           writing_end(&w, note_chunks(flush, &w, err), err);
-}
-
-static bool flush_to_files(struct index *index, struct err *err)
-{
-    struct bulk *bulk = &index->bulk;
-    struct flush flush = {.index = index};
-    bool ok;
-
-    sort_reset(&bulk->sort);
-    ok = begin_files(&flush, err);
-    if (ok) {
-        ok = write_files(&flush, err) && name_files(&flush, err);
-        // Of a commit that failed nobody knows what the disk holds.
-        if (!ok && !index->dead) {
-            files_remove(&index->files, &flush.segment, 1);
-            files_remove(&index->files, &flush.run, 1);
-        }
-    }
-    (void)pthread_mutex_lock(&index->write_mutex);
-    index->issuers_wait = false;
-    (void)pthread_mutex_unlock(&index->write_mutex);
-    for (size_t i = 0; flush.numbers != NULL && i < bulk->num_chunks; i++) {
-        free(flush.numbers[i]);
-    }
-    free(flush.numbers);
-    if (ok) bulk_merge_wanted(index, 1);
-    return ok;
-}
-
-// ------------------------------------------------------------ flushing
 
 static bool tail_entries(struct index *index, uint64_t *num, struct err *err)
 {
@@ -420,39 +194,122 @@ static bool tail_entries(struct index *index, uint64_t *num, struct err *err)
     return ok;
 }
 
-static bool flush(struct index *index, struct err *err)
+// ------------------------------------------------------------ the thread
+
+static bool flush_set(struct index *index, const struct bulk_set *set,
+                      struct err *err)
+{
+    uint64_t in_tail;
+
+    if (!bulk_wait_for_merge(index, err)) return false;
+    if (set->num_entries >= set->files_min) {
+        return bulk_write_files(index, set, err);
+    }
+    return write_tail(index, set, err) && tail_entries(index, &in_tail, err) &&
+           (in_tail < index->bulk.tail_full ||
+            bulk_flush_tail(index, NULL, NULL, err));
+}
+
+static void *run_flushing(void *context)
+{
+    struct index *index = context;
+    struct bulk *bulk = &index->bulk;
+
+    (void)pthread_mutex_lock(&bulk->flush_mutex);
+    for (;;) {
+        struct err err = {0};
+        bool ok;
+
+        while (!bulk->flushing_busy && !bulk->flush_stop) {
+            (void)pthread_cond_wait(&bulk->flush_changed, &bulk->flush_mutex);
+        }
+        if (!bulk->flushing_busy) break;
+        (void)pthread_mutex_unlock(&bulk->flush_mutex);
+        ok = flush_set(index, &bulk->flushing, &err);
+        set_reset(&bulk->flushing);
+        (void)pthread_mutex_lock(&bulk->flush_mutex);
+        if (!ok) {
+            bulk->failed = true;
+            bulk->flush_err = err;
+        }
+        bulk->flushing_busy = false;
+        (void)pthread_cond_broadcast(&bulk->flush_changed);
+    }
+    (void)pthread_mutex_unlock(&bulk->flush_mutex);
+    return NULL;
+}
+
+static bool start_flushing(struct index *index, struct err *err)
 {
     struct bulk *bulk = &index->bulk;
-    uint64_t in_tail;
+
+    if (bulk->flush_started) return true;
+    if (pthread_create(&bulk->flush_thread, NULL, run_flushing, index) != 0) {
+        return err_set(err, ERR_MEMORY, "no thread for writing");
+    }
+    (void)pthread_setname_np(bulk->flush_thread, "sanct-flush");
+    bulk->flush_started = true;
+    return true;
+}
+
+static void stop_flushing(struct bulk *bulk)
+{
+    if (!bulk->flush_started) return;
+    (void)pthread_mutex_lock(&bulk->flush_mutex);
+    bulk->flush_stop = true;
+    (void)pthread_cond_broadcast(&bulk->flush_changed);
+    (void)pthread_mutex_unlock(&bulk->flush_mutex);
+    (void)pthread_join(bulk->flush_thread, NULL);
+    bulk->flush_started = false;
+}
+
+// ------------------------------------------------------------ flushing
+
+// Tells whether all went well until now; with `wait`, all that was handed over.
+static bool check_flushed(struct bulk *bulk, bool wait, struct err *err)
+{
     bool ok;
 
-    if (bulk->failed) {
-        return err_set(err, ERR_INDEX,
-                       "%s: an earlier write failed; open the index again",
-                       index->dir);
+    (void)pthread_mutex_lock(&bulk->flush_mutex);
+    while (wait && bulk->flushing_busy) {
+        (void)pthread_cond_wait(&bulk->flush_changed, &bulk->flush_mutex);
     }
-    if (bulk->num_chunks == 0) return true;
-    ok = bulk_wait_for_merge(index, err);
-    if (ok && bulk->num_entries >= bulk->tail_max) {
-        ok = flush_to_files(index, err);
-    } else if (ok) {
-        ok = flush_to_tail(index, err) && tail_entries(index, &in_tail, err) &&
-             (in_tail < bulk->tail_full ||
-              bulk_flush_tail(index, NULL, NULL, err));
-    }
-    bulk->failed = !ok;
-    drop_chunks(bulk);
+    ok = !bulk->failed;
+    if (!ok && err != NULL) *err = bulk->flush_err;
+    (void)pthread_mutex_unlock(&bulk->flush_mutex);
     return ok;
 }
 
-static uint64_t waited_ms(const struct bulk *bulk)
+// Gives what waits to the thread, as soon as that has done the set before.
+// `full`: there is no room for more.
+static bool hand_over(struct bulk *bulk, bool full, struct err *err)
+{
+    struct bulk_set set;
+
+    if (bulk->filling.num_chunks == 0) return check_flushed(bulk, false, err);
+    if (!check_flushed(bulk, true, err)) return false;
+    bulk->filling.files_min =
+        full || bulk->loading ? bulk->load_min : bulk->tail_max;
+    // What the set before it left behind and this one had no use for.
+    free_chunks(&bulk->filling, bulk->filling.num_chunks);
+    set = bulk->flushing;
+    bulk->flushing = bulk->filling;
+    bulk->filling = set;
+    (void)pthread_mutex_lock(&bulk->flush_mutex);
+    bulk->flushing_busy = true;
+    (void)pthread_cond_broadcast(&bulk->flush_changed);
+    (void)pthread_mutex_unlock(&bulk->flush_mutex);
+    return true;
+}
+
+static uint64_t waited_ms(const struct bulk_set *set)
 {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)(now.tv_sec - bulk->since.tv_sec) * 1000 +
+    return (uint64_t)(now.tv_sec - set->since.tv_sec) * 1000 +
            (uint64_t)(now.tv_nsec / 1000000) -
-           (uint64_t)(bulk->since.tv_nsec / 1000000);
+           (uint64_t)(set->since.tv_nsec / 1000000);
 }
 
 bool bulk_append(struct index *index, struct chunk *const *chunks,
@@ -460,17 +317,21 @@ bool bulk_append(struct index *index, struct chunk *const *chunks,
                  struct err *err)
 {
     struct bulk *bulk = &index->bulk;
-    bool ok = true;
+    struct bulk_set *set = &bulk->filling;
+    bool ok;
 
     (void)pthread_mutex_lock(&bulk->append_mutex);
+    ok = check_flushed(bulk, false, err);
     for (size_t i = 0; ok && i < num_chunks; i++) {
-        ok = !bulk->failed && take_chunk(index, chunks[i], &proofs[i], err);
+        ok = take_chunk(set, chunks[i], &proofs[i], err);
     }
-    if (ok && bulk->num_chunks > 0 &&
-        (bulk->num_bytes >= bulk->memory || waited_ms(bulk) >= WAIT_MS_MAX)) {
-        ok = flush(index, err);
-    } else if (bulk->failed) {
-        ok = flush(index, err); // says why
+    if (ok && set->num_chunks > 0) {
+        bool full = set->num_bytes >= bulk->memory / 2;
+
+        if (full || waited_ms(set) >= WAIT_MS_MAX) {
+            ok = hand_over(bulk, full, err);
+            bulk->loading = full;
+        }
     }
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
@@ -485,7 +346,7 @@ bool index_set_memory(struct index *index, uint64_t bytes, struct err *err)
         return err_set(err, ERR_INDEX, "%s: open for reading only", index->dir);
     }
     (void)pthread_mutex_lock(&bulk->append_mutex);
-    ok = flush(index, err) && bulk_start_merging(index, err);
+    ok = start_flushing(index, err) && bulk_start_merging(index, err);
     if (ok) bulk->memory = bytes > 0 ? bytes : 1;
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
@@ -493,25 +354,30 @@ bool index_set_memory(struct index *index, uint64_t bytes, struct err *err)
 
 bool index_flush(struct index *index, struct err *err)
 {
+    struct bulk *bulk = &index->bulk;
     bool ok;
 
-    if (index->bulk.memory == 0) return true;
-    (void)pthread_mutex_lock(&index->bulk.append_mutex);
-    ok = flush(index, err);
-    (void)pthread_mutex_unlock(&index->bulk.append_mutex);
+    if (bulk->memory == 0) return true;
+    (void)pthread_mutex_lock(&bulk->append_mutex);
+    ok = hand_over(bulk, false, err) && check_flushed(bulk, true, err);
+    (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
 }
 
 bool index_flush_idle(struct index *index, uint64_t idle_ms, struct err *err)
 {
     struct bulk *bulk = &index->bulk;
-    bool ok = true;
+    struct bulk_set *set = &bulk->filling;
+    bool ok;
 
     if (bulk->memory == 0) return true;
     (void)pthread_mutex_lock(&bulk->append_mutex);
-    if (bulk->num_entries < bulk->tail_max || idle_ms >= IDLE_FILES_MS ||
-        waited_ms(bulk) >= WAIT_MS_MAX) {
-        ok = flush(index, err);
+    ok = check_flushed(bulk, false, err);
+    if (ok && set->num_chunks > 0 &&
+        (set->num_entries < bulk->tail_max || idle_ms >= IDLE_FILES_MS ||
+         waited_ms(set) >= WAIT_MS_MAX)) {
+        ok = hand_over(bulk, false, err);
+        bulk->loading = false;
     }
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
@@ -522,16 +388,19 @@ void bulk_close(struct index *index)
     struct bulk *bulk = &index->bulk;
     struct err err;
 
-    if (bulk->memory != 0 && !bulk->failed && !index->dead &&
+    if (bulk->memory != 0 && check_flushed(bulk, true, NULL) &&
         !index_flush(index, &err)) {
         log_line(LOG_WARNING, "entries that waited were not kept: %s",
                  err.text);
     }
+    stop_flushing(bulk);
     bulk_stop_merging(index);
-    drop_chunks(bulk);
-    free(bulk->chunks);
+    set_cleanup(&bulk->filling);
+    set_cleanup(&bulk->flushing);
     sort_cleanup(&bulk->sort);
     (void)pthread_cond_destroy(&bulk->merge_changed);
     (void)pthread_mutex_destroy(&bulk->merge_mutex);
+    (void)pthread_cond_destroy(&bulk->flush_changed);
+    (void)pthread_mutex_destroy(&bulk->flush_mutex);
     (void)pthread_mutex_destroy(&bulk->append_mutex);
 }

@@ -1,23 +1,27 @@
 // bulk.h - many entries at once: chunks wait in memory, then become files.
 //
-//   index_append     takes chunks over
-//   a flush          few entries: to the tail, the ordinary way; many:
-//     transaction    issuers get numbers, issuers' certificates are kept
-//     two threads    records -> segment; keys, sorted -> run; both synced
+//   index_append     takes chunks over, into the set that is being filled
+//   flush thread     takes a whole set while the next one is filled; few
+//                    entries: to the tail, the ordinary way; many:
+//     transaction    issuers get numbers (none when all have theirs)
+//     threads        records -> segments; keys, sorted -> run; all synced
 //     transaction    names the files, notes chunks, logs and counts
 //   merge thread     runs become fewer, in tiers (merge.h)
 //
-// A crash loses what was not flushed, and never a part of it: entries, keys and
-// the log's position come with one transaction.
+// A crash loses sets that were not flushed, and never a part of one: entries,
+// keys and the log's position come with one transaction.
 //
-// Order     locks are taken in this order: append_mutex, merge_mutex (never
-//           held over work), index.write_mutex.
-// Result    after an error nothing more is taken.
+// Order     locks are taken in this order: append_mutex, flush_mutex and
+//           merge_mutex (never held over work), index.write_mutex.  Sets are
+//           flushed one after the other, so ids follow the order of appends.
+// Result    after an error nothing more is taken; the next to append or flush
+//           learns it, and everyone after.
+// Limit     two sets and what it takes to sort one's keys are `memory`; who
+//           fills one waits while the other is still being flushed.
 
 #pragma once
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #include "index/index.h"
@@ -30,18 +34,37 @@ struct bulk_chunk {
     struct buffer served; // bytes of the proof's head
 };
 
-struct bulk {
-    uint64_t memory;              // 0: chunks do not wait
-    uint64_t tail_max;            // fewer entries go to the tail
-    uint64_t tail_full;           // of so many the tail is made into files
-    uint64_t next_number;         // of files
-    pthread_mutex_t append_mutex; // of what follows
+// Chunks that are flushed together.  Those of the last time stay behind them,
+// emptied: their memory goes to whoever appends, in exchange for a full one.
+struct bulk_set {
     struct bulk_chunk *chunks;
-    size_t num_chunks, size_chunks;
+    size_t num_chunks, num_made, size_chunks;
     uint64_t num_entries, num_bytes;
+    uint64_t files_min;    // fewer entries go to the tail
     struct timespec since; // the first one waits
-    bool failed;
-    struct sort sort;
+};
+
+struct bulk {
+    uint64_t memory;    // 0: chunks do not wait
+    uint64_t tail_max;  // fewer entries go to the tail, but for
+    uint64_t load_min;  // those of a load: these fewer
+    uint64_t tail_full; // of so many the tail is made into files
+    // Segments of a set: at most so many, each of at least so many entries.
+    size_t segments_max;
+    uint64_t segment_entries;
+    uint64_t next_number; // of files
+
+    pthread_mutex_t append_mutex; // of what follows
+    struct bulk_set filling;
+    bool loading; // the last set had no room for more
+
+    pthread_mutex_t flush_mutex; // of what follows
+    pthread_cond_t flush_changed;
+    pthread_t flush_thread;
+    bool flush_started, flush_stop, flushing_busy, failed;
+    struct err flush_err;
+    struct bulk_set flushing; // the thread's while it is busy
+    struct sort sort;         // likewise
 
     pthread_mutex_t merge_mutex; // of what follows
     pthread_cond_t merge_changed;
@@ -53,7 +76,7 @@ struct bulk {
 
 void bulk_init(struct bulk *bulk);
 
-// bulk_close flushes, ends the thread and frees what it holds.
+// bulk_close flushes, ends the threads and frees what it holds.
 void bulk_close(struct index *index);
 
 // bulk_append is index_append of an index that has room for waiting.
@@ -71,7 +94,11 @@ MUST_USE bool bulk_name_files(struct index *index,
                               const struct catalogue_file *drop,
                               size_t num_drop, struct err *err);
 
-// bulk_flush_tail makes files of what the tail holds, under append_mutex.
+// bulk_write_files makes segments and a run of a set and names them.
+MUST_USE bool bulk_write_files(struct index *index, const struct bulk_set *set,
+                               struct err *err);
+
+// bulk_flush_tail makes files of what the tail holds; nobody flushes meanwhile.
 MUST_USE bool bulk_flush_tail(struct index *index, compact_progress *progress,
                               void *context, struct err *err);
 

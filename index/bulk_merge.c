@@ -270,6 +270,7 @@ bool bulk_start_merging(struct index *index, struct err *err)
     if (pthread_create(&bulk->merge_thread, NULL, run_merging, index) != 0) {
         return err_set(err, ERR_MEMORY, "no thread for merging");
     }
+    (void)pthread_setname_np(bulk->merge_thread, "sanct-merge");
     bulk->merge_started = true;
     bulk_merge_wanted(index, 0);
     return true;

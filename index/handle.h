@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "index/bulk.h"
@@ -26,7 +27,7 @@ struct index {
     struct bulk bulk;
 
     pthread_mutex_t write_mutex;
-    bool dead; // a write failed: what the disk holds is not known
+    atomic_bool dead; // a write failed: what the disk holds is not known
     time_t readers_checked;
     // Between the transactions that a file is made between, issuers wait: the
     // ids that know them are given already.
@@ -59,14 +60,15 @@ struct snapshot {
 struct writing {
     struct index *index;
     struct lmdb_txn *txn;
-    struct catalogue_counts counts;
+    struct catalogue_counts before, counts; // as they were, and as they become
 };
 
 // writing_begin starts it; writing_end commits when what was done so far is
-// `ok`.
+// `ok`, writing_drop leaves everything as it was.
 MUST_USE bool writing_begin(struct writing *w, struct index *index,
                             struct err *err);
 MUST_USE bool writing_end(struct writing *w, bool ok, struct err *err);
+void writing_drop(struct writing *w);
 
 // writing_append puts a chunk in the catalogue and, with `tail`, its entries in
 // the tail; without, they are in a segment and a run that the caller names.

@@ -239,9 +239,9 @@ static bool write_start(struct writing *w, struct err *err)
         lmdb_check_readers(index->env);
     }
     if (!lmdb_begin(&w->txn, index->env, true, err)) return false;
-    if (catalogue_get_counts(&index->catalogue, w->txn, &w->counts, err) &&
-        (index->issuers_wait || flush_issuers(w, err))) {
-        return true;
+    if (catalogue_get_counts(&index->catalogue, w->txn, &w->before, err)) {
+        w->counts = w->before;
+        if (index->issuers_wait || flush_issuers(w, err)) return true;
     }
     lmdb_abort(w->txn);
     return false;
@@ -254,6 +254,12 @@ bool writing_begin(struct writing *w, struct index *index, struct err *err)
     if (write_start(w, err)) return true;
     (void)pthread_mutex_unlock(&index->write_mutex);
     return false;
+}
+
+void writing_drop(struct writing *w)
+{
+    lmdb_abort(w->txn);
+    (void)pthread_mutex_unlock(&w->index->write_mutex);
 }
 
 // Commits when what was done so far is `ok`.

@@ -79,9 +79,11 @@ MUST_USE bool index_append(struct index *index, struct chunk *const *chunks,
 // index_set_memory lets appended chunks wait in memory, up to about so many
 // bytes: many become a segment and a run (store/), which is what a large log
 // needs; few go to the tail.  From then on index_append takes the chunks'
-// content, and what it took is visible and on the disk after index_flush (or
-// index_close, or an append that finds the room used up).  Runs are merged on a
-// thread of the index's own.
+// content (and may leave them other memory), and threads of the index's own
+// write what half of the bytes have been used up for while the other half
+// fills; an append waits when both are full.  What was taken is visible and on
+// the disk after index_flush or index_close.  What fails is told by the next
+// append or flush, and by all after it.  Runs are merged on one more thread.
 MUST_USE bool index_set_memory(struct index *index, uint64_t bytes,
                                struct err *err);
 

@@ -45,7 +45,8 @@ static int remove_folder(void **state)
 struct shape {
     const char *name;
     uint64_t memory, tail_max, tail_full;
-    bool flushed, compacted; // before it is looked at
+    uint64_t segment_entries; // 0: a set is one segment
+    bool compacted;           // before it is looked at
 };
 
 static const struct shape shapes[] = {
@@ -53,7 +54,8 @@ static const struct shape shapes[] = {
     {.name = "files", .memory = 1, .tail_full = 1000},
     {.name = "mixed", .memory = 1, .tail_max = 60, .tail_full = 150},
     {.name = "many", .memory = 1, .tail_max = 1000, .tail_full = 1},
-    {.name = "waiting", .memory = 1 << 30, .flushed = true},
+    {.name = "waiting", .memory = 1 << 30},
+    {.name = "parts", .memory = 1 << 30, .segment_entries = 50},
     {.name = "compacted",
      .memory = 1,
      .tail_max = 60,
@@ -71,8 +73,12 @@ static struct index *open_index(enum index_mode mode)
     test_case = shape->name;
     if (!index_open(&index, folder, mode, &err)) fail_msg("%s", err.text);
     if (mode == INDEX_READ || shape->memory == 0) return index;
-    index->bulk.tail_max = shape->tail_max;
+    index->bulk.tail_max = index->bulk.load_min = shape->tail_max;
     index->bulk.tail_full = shape->tail_full;
+    index->bulk.segments_max = 3;
+    if (shape->segment_entries != 0) {
+        index->bulk.segment_entries = shape->segment_entries;
+    }
     if (!index_set_memory(index, shape->memory, &err)) fail_msg("%s", err.text);
     return index;
 }
@@ -89,7 +95,7 @@ static void settle(struct index *index)
 {
     struct err err = {0};
 
-    if (shape->flushed && !index_flush(index, &err)) fail_msg("%s", err.text);
+    if (!index_flush(index, &err)) fail_msg("%s", err.text);
     if (shape->compacted && !index_compact(index, goes_on, NULL, &err)) {
         fail_msg("%s", err.text);
     }
@@ -661,6 +667,45 @@ static void what_does_not_fit_changes_nothing(void **state)
     index_close(index);
 }
 
+// What another thread could not write is told by whoever comes next, and stays
+// told; what was flushed before is there.
+static void what_a_flush_could_not_write_is_told(void **state)
+{
+    static const char sentence[] = "told: entries 50..149 are held already";
+    struct index *index;
+    struct made_log log;
+    struct snapshot *snapshot;
+    struct err err = {0};
+
+    (void)state;
+    shape = &shapes[1];
+    index = open_index(INDEX_WRITE);
+    made_log_new(&log, "told", LOG_SIZE);
+    CHECK(index_add_log(index, &log.log, signer_key(log.signer), &err));
+    CHECK(made_log_append(&log, index, 0, 100, LOG_SIZE, &err));
+    CHECK(index_flush(index, &err));
+    CHECK(made_log_append(&log, index, 50, 150, LOG_SIZE, &err));
+    check_refused(index_flush(index, &err), &err, ERR_INDEX, sentence);
+    check_refused(made_log_append(&log, index, 100, 200, LOG_SIZE, &err), &err,
+                  ERR_INDEX, sentence);
+    check_refused(index_flush_idle(index, 0, &err), &err, ERR_INDEX, sentence);
+    check_refused(index_set_halt(index, 1, HALT_FORK, &err), &err, ERR_INDEX,
+                  sentence);
+    check_refused(index_compact(index, NULL, NULL, &err), &err, ERR_INDEX,
+                  sentence);
+    index_close(index);
+    index = open_index(INDEX_WRITE);
+    CHECK(made_log_append(&log, index, 100, 200, LOG_SIZE, &err));
+    CHECK(index_flush(index, &err));
+    snapshot = open_snapshot(index);
+    CHECK(snapshot_log(snapshot, 0)->verified == 200);
+    CHECK(snapshot_next_id(snapshot) == 201);
+    snapshot_close(snapshot);
+    index_close(index);
+    made_log_free(&log);
+    shape = &shapes[0];
+}
+
 static void the_newest_head_is_the_largest(void **state)
 {
     static const struct {
@@ -828,6 +873,7 @@ static void find_finals(void)
     made_log_new(&log, "issuers", 90);
     CHECK(index_add_log(index, &log.log, signer_key(log.signer), &err));
     CHECK(made_log_append(&log, index, 0, 30, 90, &err));
+    CHECK(index_flush(index, &err));
     // Another's certificate, and that of a name that nobody was issued by.
     made = buffer_bytes(&log.issuers[0]);
     CHECK(index_add_issuer(index, made, &err));
@@ -1001,6 +1047,7 @@ int main(void)
         TEST(a_snapshot_does_not_move),
         TEST(chunks_come_in_any_order),
         TEST(what_does_not_fit_changes_nothing),
+        TEST(what_a_flush_could_not_write_is_told),
         TEST(the_newest_head_is_the_largest),
         TEST(logs_are_described_and_halted),
         TEST(finals_are_found_by_an_issuer_that_is_known),
