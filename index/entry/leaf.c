@@ -96,3 +96,33 @@ void leaf_append(struct buffer *out, const struct leaf *leaf)
     buffer_append_uint(out, leaf->extensions.len, 2);
     buffer_append(out, leaf->extensions);
 }
+
+// What a leaf was read from is where it was.
+static bool take_equal(struct bytes *wire, struct bytes part)
+{
+    struct bytes taken;
+
+    return bytes_read_take(wire, &taken, part.len) &&
+           (taken.data == part.data || bytes_equal(taken, part));
+}
+
+static bool take_uint_equal(struct bytes *wire, uint64_t value, size_t width)
+{
+    uint64_t taken;
+
+    return bytes_read_uint(wire, &taken, width) && taken == value;
+}
+
+bool leaf_is_written_as(const struct leaf *leaf, struct bytes wire)
+{
+    return take_uint_equal(&wire, VERSION_V1, 1) &&
+           take_uint_equal(&wire, TYPE_TIMESTAMPED_ENTRY, 1) &&
+           take_uint_equal(&wire, leaf->timestamp_ms, 8) &&
+           take_uint_equal(&wire, (uint64_t)leaf->type, 2) &&
+           (leaf->type != LEAF_PRECERT ||
+            take_equal(&wire, leaf->issuer_key_hash)) &&
+           take_uint_equal(&wire, leaf->certificate.len, 3) &&
+           take_equal(&wire, leaf->certificate) &&
+           take_uint_equal(&wire, leaf->extensions.len, 2) &&
+           take_equal(&wire, leaf->extensions) && wire.len == 0;
+}

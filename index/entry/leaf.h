@@ -32,6 +32,9 @@ MUST_USE bool leaf_parse(struct leaf *leaf, struct bytes wire, struct err *err);
 // from: leaf_parse of the result gives `leaf` again.
 void leaf_append(struct buffer *out, const struct leaf *leaf);
 
+// leaf_is_written_as tells whether leaf_append would write exactly `wire`.
+bool leaf_is_written_as(const struct leaf *leaf, struct bytes wire);
+
 // leaf_parse_extensions reads CtExtensions; false when they are no list of
 // {type, data} or hold a type twice.  Unknown types are skipped.
 MUST_USE bool leaf_parse_extensions(struct leaf *leaf, struct bytes wire);

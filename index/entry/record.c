@@ -115,18 +115,10 @@ static void append_vector(struct buffer *out, struct bytes bytes)
 // it came, whatever the reason.
 static bool is_rebuilt(const struct entry *entry)
 {
-    struct buffer built = {0};
-    bool same;
-
-    if (entry->leaf.type != LEAF_X509 && entry->leaf.type != LEAF_PRECERT) {
-        return false;
-    }
-    if (entry->leaf.certificate.len == 0) return false;
-    leaf_append(&built, &entry->leaf);
-    same = buffer_ok(&built) &&
-           bytes_equal(buffer_bytes(&built), entry->bytes.leaf);
-    buffer_cleanup(&built);
-    return same;
+    return (entry->leaf.type == LEAF_X509 ||
+            entry->leaf.type == LEAF_PRECERT) &&
+           entry->leaf.certificate.len != 0 &&
+           leaf_is_written_as(&entry->leaf, entry->bytes.leaf);
 }
 
 static unsigned choose_form(const struct entry *entry)

@@ -73,6 +73,16 @@ static void writes_what_it_read(void **state)
             CHECK(leaf_parse(&leaf, wire, NULL));
             leaf_append(&out, &leaf);
             CHECK(bytes_equal(buffer_bytes(&out), wire));
+            CHECK(leaf_is_written_as(&leaf, wire));
+            CHECK(leaf_is_written_as(&leaf, buffer_bytes(&out)));
+            for (size_t at = 0; at < out.len; at++) {
+                out.data[at] ^= 1;
+                CHECK(!leaf_is_written_as(&leaf, buffer_bytes(&out)));
+                out.data[at] ^= 1;
+                CHECK(!leaf_is_written_as(&leaf, bytes_of(out.data, at)));
+            }
+            buffer_append_byte(&out, 0);
+            CHECK(!leaf_is_written_as(&leaf, buffer_bytes(&out)));
         }
         buffer_cleanup(&out);
         free((void *)wire.data);
