@@ -54,17 +54,37 @@ static void append_closed(struct buffer *out, struct bytes label)
     buffer_append_byte(out, CLOSE);
 }
 
+static bool needs_escape(struct bytes value)
+{
+    return memchr(value.data, 0x00, value.len) != NULL ||
+           memchr(value.data, ESCAPE, value.len) != NULL;
+}
+
 // The name "" has no labels at all.
 static void append_labels(struct buffer *out, struct bytes name)
 {
     size_t end = name.len;
+    uint8_t *to;
+    bool plain;
 
-    for (size_t i = name.len; i > 0; i--) {
-        if (name.data[i - 1] != '.') continue;
-        append_closed(out, bytes_of(name.data + i, end - i));
-        end = i - 1;
+    if (name.len == 0 || !buffer_reserve(out, 2 * name.len + 2)) return;
+    plain = !needs_escape(name);
+    for (bool more = true; more;) {
+        const uint8_t *dot = memrchr(name.data, '.', end);
+        size_t start = dot == NULL ? 0 : (size_t)(dot - name.data) + 1;
+        struct bytes label = bytes_of(name.data + start, end - start);
+
+        if (plain && label.len > 0) {
+            to = out->data + out->len;
+            memcpy(to, label.data, label.len);
+            to[label.len] = CLOSE;
+            out->len += label.len + 1;
+        } else {
+            append_closed(out, label);
+        }
+        more = dot != NULL;
+        if (more) end = start - 1;
     }
-    if (name.len > 0) append_closed(out, bytes_of(name.data, end));
 }
 
 static void append_whole(struct buffer *out, enum term_kind kind,
