@@ -196,7 +196,6 @@ static void fill(struct load *load, uint64_t first, uint64_t end)
         if (!chunk_add(load->chunk, &entry, &err)) die("%s", err.text);
         arena_reset(&load->arena);
     }
-    chunk_seal(load->chunk);
 }
 
 static void load_range(struct load *load, uint64_t first, uint64_t end)

@@ -541,9 +541,6 @@ bool index_append(struct index *index, struct chunk *const *chunks,
     struct writing w;
     bool ok = true;
 
-    for (size_t i = 0; i < num_chunks; i++) {
-        chunk_seal(chunks[i]);
-    }
     if (index->bulk.memory != 0) {
         return bulk_append(index, chunks, proofs, num_chunks, err);
     }

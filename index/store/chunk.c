@@ -45,7 +45,6 @@ void chunk_free(struct chunk *chunk)
     free(chunk->chain_numbers);
     buffer_cleanup(&chunk->bodies);
     buffer_cleanup(&chunk->leaf_hashes);
-    buffer_cleanup(&chunk->plain);
     buffer_cleanup(&chunk->key_bytes);
     buffer_cleanup(&chunk->issuer_names);
     free(chunk);
@@ -68,7 +67,6 @@ void chunk_reset(struct chunk *chunk, const struct index_log *log,
     }
     buffer_reset(&chunk->bodies);
     buffer_reset(&chunk->leaf_hashes);
-    buffer_reset(&chunk->plain);
     buffer_reset(&chunk->key_bytes);
     buffer_reset(&chunk->issuer_names);
 }
@@ -245,18 +243,21 @@ void chunk_seal(struct chunk *chunk)
 // ------------------------------------------------------------ records
 
 static bool add_body(struct chunk *chunk, struct chunk_entry *out,
-                     const struct record *record)
+                     const struct entry *entry)
 {
     struct buffer *bodies = &chunk->bodies;
-    struct bytes plain = buffer_bytes(&chunk->plain);
+    struct record record;
+    size_t plain_at;
 
-    if (plain.len > UINT32_MAX) return false;
+    record_of(&record, entry, chunk->log, chunk->facts_only);
     out->at = bodies->len;
-    record_append_head(bodies, record);
-    out->head_len = (uint32_t)(bodies->len - out->at);
-    out->plain_len = (uint32_t)plain.len;
-    buffer_append(bodies, plain);
-    return buffer_ok(bodies);
+    record_append_head(bodies, &record);
+    plain_at = bodies->len;
+    record_append_payload(bodies, &record, entry);
+    if (!buffer_ok(bodies) || bodies->len - plain_at > UINT32_MAX) return false;
+    out->head_len = (uint32_t)(plain_at - out->at);
+    out->plain_len = (uint32_t)(bodies->len - plain_at);
+    return true;
 }
 
 bool chunk_compress_begin(struct chunk *chunk, struct err *err)
@@ -300,7 +301,6 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
 {
     struct adding adding = {chunk, (uint32_t)chunk->num_entries};
     struct chunk_entry *out;
-    struct record record;
 
     if (chunk->num_entries >= UINT32_MAX ||
         !grow(&chunk->entries, &chunk->size_entries, chunk->num_entries,
@@ -310,19 +310,14 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
     chunk->sealed = false;
     out = &chunk->entries[chunk->num_entries];
     *out = (struct chunk_entry){0};
-    record_of(&record, entry, chunk->log, chunk->facts_only);
-    buffer_reset(&chunk->plain);
-    record_append_payload(&chunk->plain, &record, entry);
-    if (!buffer_ok(&chunk->plain) || !add_chain(chunk, out, entry)) {
-        return no_memory(err);
-    }
+    if (!add_chain(chunk, out, entry)) return no_memory(err);
     add_issuer_name(chunk, out, entry);
     buffer_append(&chunk->leaf_hashes, sha256_bytes(&entry->leaf_hash));
     if (!buffer_ok(&chunk->issuer_names) || !buffer_ok(&chunk->leaf_hashes) ||
         !posting_each_term(entry, add_key, &adding)) {
         return no_memory(err);
     }
-    if (!add_body(chunk, out, &record)) return no_memory(err);
+    if (!add_body(chunk, out, entry)) return no_memory(err);
     if ((entry->flags & FLAG_UNPARSED) != 0) chunk->num_unparsed++;
     chunk->num_entries++;
     return true;
@@ -331,8 +326,7 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
 size_t chunk_size_bytes(const struct chunk *chunk)
 {
     return sizeof *chunk + chunk->bodies.size + chunk->leaf_hashes.size +
-           chunk->plain.size + chunk->key_bytes.size +
-           chunk->issuer_names.size +
+           chunk->key_bytes.size + chunk->issuer_names.size +
            chunk->size_entries * sizeof *chunk->entries +
            chunk->size_keys * sizeof *chunk->keys +
            chunk->size_issuers * sizeof *chunk->issuers +

@@ -27,10 +27,6 @@ void chunk_reset(struct chunk *chunk, const struct index_log *log,
 MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
                         struct err *err);
 
-// chunk_seal sorts its keys, which index_append does otherwise: for the thread
-// that parsed, so that the writer has less to do.
-void chunk_seal(struct chunk *chunk);
-
 // chunk_size_bytes is the memory it holds, num_entries how many are in it.
 size_t chunk_size_bytes(const struct chunk *chunk);
 uint64_t chunk_num_entries(const struct chunk *chunk);

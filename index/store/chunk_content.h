@@ -35,7 +35,6 @@ struct chunk {
     size_t num_entries, size_entries;
     struct buffer bodies;
     struct buffer leaf_hashes; // SHA256_LEN bytes an entry
-    struct buffer plain;       // a payload before it is compressed
 
     struct chunk_key *keys;
     size_t num_keys, size_keys;
@@ -51,6 +50,10 @@ struct chunk {
     size_t num_chain_numbers, size_chain_numbers;
     struct buffer issuer_names;
 };
+
+// chunk_seal sorts the keys and drops what comes twice: for who puts them into
+// a tree.
+void chunk_seal(struct chunk *chunk);
 
 // chunk_compress_begin makes ready for chunk_compress.
 MUST_USE bool chunk_compress_begin(struct chunk *chunk, struct err *err);

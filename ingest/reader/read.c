@@ -273,7 +273,6 @@ static void prove(struct reader *reader, struct batch *batch)
     struct proof *proof = &batch->request;
     struct sha256_hash root;
 
-    chunk_seal(batch->chunk);
     batch->proof.head = reader->pin;
     batch->state = BATCH_PROVING;
     batch->next = NULL;
