@@ -38,6 +38,7 @@ struct fetch {
     struct ring_op kick;
     bool has_cancels;
 
+    struct host *host;
     struct url via; // where to connect to: the log or the proxy
     bool is_literal;
     struct resolve_lookup *lookup;
@@ -128,6 +129,7 @@ static bool set_origin(struct fetch *fetch, const struct fetch_options *options,
 {
     struct conn_origin *origin = &fetch->origin;
     struct resolve_addresses literal;
+    char authority[RESOLVE_HOST_MAX + 8];
     struct url url;
 
     if (!url_parse(&url, options->url, err)) return false;
@@ -150,6 +152,10 @@ static bool set_origin(struct fetch *fetch, const struct fetch_options *options,
     origin->failed = on_failed;
     origin->closed = on_closed;
     origin->context = fetch;
+    url_write_authority(authority, sizeof authority, &url, true);
+    fetch->host = hosts_find(fetch->shared->hosts, authority);
+    if (fetch->host == NULL)
+        return err_set(err, ERR_MEMORY, "fetch: no memory");
     fetch->via = url;
     if (uses_proxy(fetch->shared, &url)) {
         fetch->via = fetch->shared->proxy;
@@ -575,6 +581,11 @@ void fetch_drop_idle(struct fetch *fetch)
     for (struct conn *one = fetch->conns; one != NULL; one = conn_next(one)) {
         if (conn_is_free(one)) conn_close(one);
     }
+}
+
+struct host *fetch_host(const struct fetch *fetch)
+{
+    return fetch->host;
 }
 
 uint64_t fetch_bytes_received(const struct fetch *fetch)

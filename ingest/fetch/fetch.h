@@ -24,6 +24,7 @@
 #include "index/base/buffer.h"
 #include "index/base/err.h"
 #include "index/net/ring.h"
+#include "ingest/fetch/host.h"
 #include "ingest/fetch/resolve.h"
 
 struct fetch;        // opaque
@@ -133,6 +134,9 @@ void fetch_cancel(struct fetch *fetch, struct fetch_request *request);
 
 // fetch_drop_idle closes kept connections that no request uses.
 void fetch_drop_idle(struct fetch *fetch);
+
+// fetch_host is what the log shares with others on its host.
+struct host *fetch_host(const struct fetch *fetch);
 
 // fetch_bytes_received counts what sockets gave, TLS and heads included.
 uint64_t fetch_bytes_received(const struct fetch *fetch);

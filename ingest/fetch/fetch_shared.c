@@ -86,7 +86,8 @@ bool fetch_shared_open(struct fetch_shared **shared,
         !set_proxy(made, options->proxy, err) ||
         !tls_context_open(&made->tls, options->ca_file, options->tls_skip,
                           err) ||
-        !resolver_open(&made->resolver, options->resolve, err)) {
+        !resolver_open(&made->resolver, options->resolve, err) ||
+        !hosts_new(&made->hosts, err)) {
         fetch_shared_close(made);
         return false;
     }
@@ -99,5 +100,6 @@ void fetch_shared_close(struct fetch_shared *shared)
     if (shared == NULL) return;
     tls_context_close(shared->tls);
     resolver_close(shared->resolver);
+    hosts_free(shared->hosts);
     free(shared);
 }

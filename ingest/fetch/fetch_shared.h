@@ -12,6 +12,7 @@ enum { FETCH_USER_AGENT_MAX = 256 };
 struct fetch_shared {
     struct tls_context *tls;
     struct resolver *resolver;
+    struct hosts *hosts;
     bool has_proxy;   // told by the user, for every log
     struct url proxy; // or found in the environment, for https
     bool has_env_proxy;

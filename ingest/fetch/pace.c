@@ -96,27 +96,6 @@ static uint64_t back_off(struct pace *pace)
     return base + next_random(pace) % (base / 2 + 1);
 }
 
-static uint64_t wait_for(struct pace *pace, const struct pace_answer *answer,
-                         uint64_t now_ms)
-{
-    uint64_t wait;
-
-    // What fails while the log is being waited for belongs to the same outage.
-    if (now_ms >= pace->not_before_ms) pace->num_failures++;
-    wait = back_off(pace);
-    if (!answer->has_retry_after ||
-        answer->retry_after_ms < PACE_RETRY_AFTER_MIN_MS) {
-        return wait;
-    }
-    wait = answer->retry_after_ms > PACE_RETRY_AFTER_MAX_MS
-               ? PACE_RETRY_AFTER_MAX_MS
-               : answer->retry_after_ms;
-    if (now_ms + wait > pace->asked_until_ms) {
-        pace->asked_until_ms = now_ms + wait;
-    }
-    return wait;
-}
-
 static bool is_passing(unsigned status)
 {
     return status == 0 || status == 403 || status == 408 || status == 425 ||
@@ -135,7 +114,14 @@ enum pace_verdict pace_ended(struct pace *pace,
         return answer->status / 100 == 2 ? PACE_OK : PACE_REFUSED;
     }
     cut(pace, now_ms);
-    *retry_at_ms = now_ms + wait_for(pace, answer, now_ms);
+    if (answer->status == 429 ||
+        (answer->has_retry_after &&
+         answer->retry_after_ms >= LIMIT_ASKED_MIN_MS)) {
+        return PACE_LIMITED;
+    }
+    // What fails while the log is being waited for belongs to the same outage.
+    if (now_ms >= pace->not_before_ms) pace->num_failures++;
+    *retry_at_ms = now_ms + back_off(pace);
     if (*retry_at_ms > pace->not_before_ms) {
         pace->not_before_ms = *retry_at_ms;
     }
@@ -146,9 +132,4 @@ void pace_canceled(struct pace *pace)
 {
     assert(pace->num_in_flight > 0);
     pace->num_in_flight--;
-}
-
-uint64_t pace_asked_to_wait(const struct pace *pace, uint64_t now_ms)
-{
-    return pace->asked_until_ms > now_ms ? pace->asked_until_ms - now_ms : 0;
 }

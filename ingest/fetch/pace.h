@@ -2,30 +2,29 @@
 //
 // A token bucket keeps to --rate: not more than so many requests start in any
 // second.  A window of requests in flight grows with each good answer until the
-// log first says "too much", by one per window from then on, and halves when it
-// says so (AIMD, as TCP does); failures wait 250 ms, then twice as long each
-// time, with jitter; what the log asks for in Retry-After is obeyed up to ten
-// minutes.
+// log first has trouble, by one per window from then on, and halves when it has
+// (AIMD, as TCP does); failures wait 250 ms, then twice as long each time, with
+// jitter.  What a log says of limits is its host's: limit.h.
 //
 // Order     pace_may_start, then pace_started, then exactly one pace_ended.
 // Result    times are milliseconds of any monotonic clock, given by the caller.
 
 #pragma once
 
-#include "index/base/bytes.h"
+#include "ingest/fetch/limit.h"
 
 enum {
     PACE_BACKOFF_FIRST_MS = 250,
     PACE_BACKOFF_MAX_MS = 60 * 1000,
-    PACE_RETRY_AFTER_MIN_MS = 1000, // below it the log has said nothing
-    PACE_CUT_INTERVAL_MS = 1000,    // one overload is one cut
+    PACE_CUT_INTERVAL_MS = 1000, // one overload is one cut
     PACE_WINDOW_FIRST = 4,
-    PACE_RETRY_AFTER_MAX_MS = 10 * 60 * 1000,
 };
 
 enum pace_verdict {
     PACE_OK,      // take the answer
     PACE_RETRY,   // ask again, not before `retry_at_ms`
+    PACE_LIMITED, // too much was asked: when to ask again, the host's limit
+                  // says
     PACE_REFUSED, // asking again as it stands will not help
 };
 
@@ -39,10 +38,9 @@ struct pace {
     bool was_cut; // the window was: it grows slowly from then on
     uint64_t cut_at_ms;
     unsigned num_in_flight;
-    unsigned num_failures;   // in a row, those of one outage counted once
-    uint64_t not_before_ms;  // the whole log waits
-    uint64_t asked_until_ms; // the same, because the log asked for it
-    uint64_t random;         // state of the jitter
+    unsigned num_failures;  // in a row, those of one outage counted once
+    uint64_t not_before_ms; // the whole log waits
+    uint64_t random;        // state of the jitter
 };
 
 // What came back; `status` 0 is no answer at all.
@@ -65,14 +63,12 @@ MUST_USE bool pace_may_start(struct pace *pace, uint64_t now_ms,
 // pace_started takes a token and a place in the window.
 void pace_started(struct pace *pace, uint64_t now_ms);
 
-// pace_ended gives the place back and learns from the answer: RETRY for none,
-// 403, 408, 425, 429 and 5xx; `retry_at_ms` is set then.
+// pace_ended gives the place back and learns from the answer: LIMITED for 429
+// and what else passes and has a Retry-After of a second at least, RETRY for
+// none, 403, 408, 425 and 5xx; `retry_at_ms` is set then.
 enum pace_verdict pace_ended(struct pace *pace,
                              const struct pace_answer *answer, uint64_t now_ms,
                              uint64_t *retry_at_ms);
 
 // pace_canceled gives the place back and learns nothing.
 void pace_canceled(struct pace *pace);
-
-// pace_asked_to_wait tells how much longer the log asked to be left alone.
-uint64_t pace_asked_to_wait(const struct pace *pace, uint64_t now_ms);

@@ -162,6 +162,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     };
 
     if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    asker.live = &reader->live;
     reader->config = *config;
     reader->options = *options;
     reader->pipeline = options->pipeline;

@@ -48,6 +48,7 @@ struct reader {
     struct pipeline *pipeline;
     struct index_log log;
     struct asker *asker;
+    struct live live;
     struct source source;
     enum reader_mode mode;
 

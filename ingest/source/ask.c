@@ -20,6 +20,10 @@ struct asker {
     struct archive *archive;
     struct inflater *inflater;
     struct pace pace;
+    struct host *host; // NULL: an archive
+    struct limit_place place;
+    uint64_t held_ms; // since when the host's limit holds a question up; 0: not
+    struct live *live;
     uint64_t retry_ms;
     uint64_t progress_ms;      // since when --retry counts
     struct ask *first, **last; // waiting
@@ -49,6 +53,7 @@ bool asker_open(struct asker **out, struct ring *ring,
     asker->ring = ring;
     asker->archive = options->archive;
     asker->inflater = options->inflater;
+    asker->live = options->live;
     asker->retry_ms = options->retry_ms;
     asker->progress_ms = now;
     asker->last = &asker->first;
@@ -74,6 +79,7 @@ bool asker_open(struct asker **out, struct ring *ring,
             free(asker);
             return false;
         }
+        asker->host = fetch_host(asker->fetch);
     }
     *out = asker;
     return true;
@@ -132,14 +138,38 @@ static bool is_late(const struct asker *asker, uint64_t now)
     return asker->retry_ms == 0 || now >= asker->progress_ms + asker->retry_ms;
 }
 
-// What the log asked for in Retry-After does not count.
-static void allow_wait(struct asker *asker, const struct pace_answer *answer)
+// A wait that the host asked for in Retry-After does not count for --retry.
+static void allow_wait(struct asker *asker, uint64_t now)
 {
-    uint64_t wait = answer->retry_after_ms;
+    uint64_t until;
 
-    if (!answer->has_retry_after) return;
-    if (wait > PACE_RETRY_AFTER_MAX_MS) wait = PACE_RETRY_AFTER_MAX_MS;
-    asker->progress_ms += wait;
+    if (asker->held_ms == 0) return;
+    until = host_limit(asker->host).asked_until_ms;
+    if (until > now) until = now;
+    if (until > asker->held_ms) asker->progress_ms += until - asker->held_ms;
+    asker->held_ms = 0;
+}
+
+// The host took a question, whatever it said.
+static void took(struct asker *asker, uint64_t now)
+{
+    if (asker->host != NULL) host_good(asker->host, now);
+}
+
+// Tells whether the host's limit lets a question start; else `wait_ms` lowers
+// to when it may.
+static bool host_lets_start(struct asker *asker, uint64_t now,
+                            uint64_t *wait_ms)
+{
+    uint64_t at;
+
+    if (asker->host == NULL) return true;
+    at = host_reserve(asker->host, &asker->place, now);
+    if (at <= now) return true;
+    if (asker->held_ms == 0) asker->held_ms = now;
+    if (at - now < *wait_ms) *wait_ms = at - now;
+    live_limited(asker->live, at);
+    return false;
 }
 
 // Takes a question out of those that are asked.
@@ -172,6 +202,7 @@ static void ask_again(struct asker *asker, struct ask *ask, uint64_t at_ms,
         return;
     }
     ask->not_before_ms = at_ms;
+    live_failing(asker->live, at_ms);
     push(asker, ask);
 }
 
@@ -192,14 +223,24 @@ static void judge_status(struct asker *asker, struct ask *ask,
     if (answer->status != 0) {
         (void)err_set(&ask->err, ERR_NETWORK, "status %u", answer->status);
     }
-    if (ask->optional && (verdict == PACE_REFUSED || asker->retry_ms == 0 ||
-                          ask->num_tries >= ASK_OPTIONAL_TRIES)) {
+    if (verdict == PACE_LIMITED) {
+        retry_at = host_refused(
+            asker->host, answer->has_retry_after ? answer->retry_after_ms : 0,
+            now);
+    } else if (verdict == PACE_REFUSED) {
+        took(asker, now);
+    }
+    if (ask->optional &&
+        (verdict == PACE_REFUSED || asker->retry_ms == 0 ||
+         ask->num_tries >= (verdict == PACE_LIMITED ? ASK_LIMITED_TRIES
+                                                    : ASK_OPTIONAL_TRIES))) {
         finish(ask, ASK_REFUSED);
         return;
     }
-    allow_wait(asker, answer);
+    // 403 may be a backend whose messages have a limit (CT-PROTOCOLS 5.1).
     if (ask->refused != NULL &&
-        (verdict == PACE_REFUSED || ask->request.fault == FETCH_TOO_LARGE)) {
+        (verdict == PACE_REFUSED || ask->request.fault == FETCH_TOO_LARGE ||
+         (answer->status == 403 && ask->num_tries % 2 == 0))) {
         ask->refused(ask);
     }
     if (verdict == PACE_REFUSED) retry_at = now + pause_ms(ask);
@@ -232,6 +273,7 @@ static void judge(struct asker *asker, struct ask *ask,
 
     land(asker, ask);
     ask->status = answer->status;
+    live_answered(asker->live, answer->status);
     if (ask->canceled || asker->closing) {
         pace_canceled(&asker->pace);
         finish(ask, ASK_CANCELED);
@@ -242,6 +284,7 @@ static void judge(struct asker *asker, struct ask *ask,
         return;
     }
     (void)pace_ended(&asker->pace, answer, now, &retry_at);
+    took(asker, now);
     if (inflate_body(asker, ask, &why) &&
         (ask->read == NULL || ask->read(ask, &why))) {
         finish(ask, ASK_ANSWERED);
@@ -344,6 +387,9 @@ static void on_file(struct archive_file *file)
 static void start(struct asker *asker, struct ask *ask, uint64_t now)
 {
     if (ask->prepare != NULL) ask->prepare(ask);
+    live_requested(asker->live, ask->num_tries > 0);
+    allow_wait(asker, now);
+    asker->place = (struct limit_place){0};
     ask->num_tries++;
     ask->next = asker->flight;
     asker->flight = ask;
@@ -391,6 +437,7 @@ static void pump(struct asker *asker)
             if (pace_wait_ms < wait_ms) wait_ms = pace_wait_ms;
             break;
         }
+        if (!host_lets_start(asker, now, &wait_ms)) break;
         ask = pop_due(asker, now, &wait_ms);
         if (ask == NULL) break;
         start(asker, ask, now);

@@ -20,10 +20,12 @@
 #include "ingest/fetch/fetch.h"
 #include "ingest/fetch/pace.h"
 #include "ingest/source/archive.h"
+#include "ingest/source/live.h"
 
 enum {
     ASK_PATH_MAX = 640,
     ASK_OPTIONAL_TRIES = 3,
+    ASK_LIMITED_TRIES = 8, // the same where a limit is in the way
 };
 
 enum ask_result {
@@ -70,14 +72,15 @@ struct ask {
 };
 
 struct asker_options {
-    const char *url;         // http, https; or
-    struct archive *archive; // zips and folders, when `url` is NULL
+    const char *url;          // http, https; or
+    struct archive *archive;  // zips and folders, when `url` is NULL
     const char *const *binds; // source addresses, used by turn
     size_t num_binds;
     struct inflater *inflater; // the thread's
     unsigned connections;
     double rate;
     uint64_t retry_ms; // 0: one try; UINT64_MAX: never give up
+    struct live *live; // counts
 };
 
 // asker_open makes the asker of one log.

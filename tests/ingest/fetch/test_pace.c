@@ -21,7 +21,7 @@ static const struct {
     {0, PACE_RETRY},     {200, PACE_OK},      {204, PACE_OK},
     {301, PACE_REFUSED}, {308, PACE_REFUSED}, {400, PACE_REFUSED},
     {403, PACE_RETRY},   {404, PACE_REFUSED}, {408, PACE_RETRY},
-    {410, PACE_REFUSED}, {425, PACE_RETRY},   {429, PACE_RETRY},
+    {410, PACE_REFUSED}, {425, PACE_RETRY},   {429, PACE_LIMITED},
     {500, PACE_RETRY},   {502, PACE_RETRY},   {503, PACE_RETRY},
     {504, PACE_RETRY},
 };
@@ -145,7 +145,7 @@ static void the_window_grows_and_halves(void **state)
     }
     // One overload, however many requests it hits, is one cut.
     fill_window(&pace, now);
-    assert_int_equal(answer_all(&pace, 429, now), 40);
+    assert_int_equal(answer_all(&pace, 503, now), 40);
     assert_int_equal((unsigned)pace.window, 20);
     now = pace.not_before_ms;
     // From then on one more for each whole window.
@@ -217,57 +217,33 @@ static void one_outage_counts_once(void **state)
 }
 
 static const struct {
-    const char *name;
-    uint64_t asked;
-    uint64_t least, most;
-    uint64_t asked_to_wait;
-} waits[] = {
-    {"two seconds", 2000, 2000, 2000, 2000},
-    {"now: as if nothing was said", 0, 250, 375, 0},
-    {"within the second", 999, 250, 375, 0},
-    {"ten minutes", 600000, 600000, 600000, 600000},
-    {"a week is cut", 604800000, 600000, 600000, 600000},
-    {"for ever is cut", UINT64_C(1000000000000), 600000, 600000, 600000},
+    struct pace_answer answer;
+    enum pace_verdict verdict;
+} limits[] = {
+    {{429, false, 0}, PACE_LIMITED},   {{429, true, 5000}, PACE_LIMITED},
+    {{503, true, 5000}, PACE_LIMITED}, {{503, true, 1000}, PACE_LIMITED},
+    {{503, true, 999}, PACE_RETRY},    {{503, false, 0}, PACE_RETRY},
+    {{403, true, 5000}, PACE_LIMITED}, {{404, true, 5000}, PACE_REFUSED},
+    {{200, true, 5000}, PACE_OK},
 };
 
-static void obeys_retry_after(void **state)
+static void tells_limits_from_failures(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(waits); i++) {
-        struct pace_answer limited = {429, true, waits[i].asked};
-        struct pace pace;
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
         uint64_t now = 12345, retry_at, wait;
+        struct pace pace;
 
-        test_case = waits[i].name;
         pace_init(&pace, 0, 8, 1, now);
         pace_started(&pace, now);
-        CHECK(pace_ended(&pace, &limited, now, &retry_at) == PACE_RETRY);
-        CHECK(retry_at - now >= waits[i].least);
-        CHECK(retry_at - now <= waits[i].most);
-        CHECK(pace_asked_to_wait(&pace, now) == waits[i].asked_to_wait);
-        CHECK(pace_asked_to_wait(&pace, retry_at) == 0);
-        CHECK(!pace_may_start(&pace, now, &wait)); // the whole log waits
-        CHECK(wait == retry_at - now);
-        CHECK(pace_may_start(&pace, retry_at, &wait));
+        assert_int_equal(pace_ended(&pace, &limits[i].answer, now, &retry_at),
+                         limits[i].verdict);
+        // The host says when; the window is cut all the same.
+        if (limits[i].verdict != PACE_LIMITED) continue;
+        assert_int_equal(retry_at, 0);
+        assert_true(pace_may_start(&pace, now, &wait));
+        assert_int_equal((unsigned)pace.window, 2);
     }
-}
-
-// A shorter wait told later does not shorten a longer one told before.
-static void the_longest_wait_holds(void **state)
-{
-    struct pace_answer a_while = {503, true, 30000}, soon = {503, true, 2000};
-    struct pace pace;
-    uint64_t retry_at, wait;
-
-    (void)state;
-    pace_init(&pace, 0, 8, 1, 0);
-    pace_started(&pace, 0);
-    pace_started(&pace, 0);
-    (void)pace_ended(&pace, &a_while, 0, &retry_at);
-    (void)pace_ended(&pace, &soon, 0, &retry_at);
-    assert_false(pace_may_start(&pace, 29999, &wait));
-    assert_true(pace_may_start(&pace, 30000, &wait));
-    assert_int_equal(pace_asked_to_wait(&pace, 0), 30000);
 }
 
 static void a_canceled_request_teaches_nothing(void **state)
@@ -293,8 +269,7 @@ int main(void)
         cmocka_unit_test(the_window_grows_and_halves),
         cmocka_unit_test(backs_off_with_jitter),
         cmocka_unit_test(one_outage_counts_once),
-        cmocka_unit_test(obeys_retry_after),
-        cmocka_unit_test(the_longest_wait_holds),
+        cmocka_unit_test(tells_limits_from_failures),
         cmocka_unit_test(a_canceled_request_teaches_nothing),
     };
 

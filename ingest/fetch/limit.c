@@ -1,0 +1,147 @@
+// limit.c - see limit.h.
+
+#include "ingest/fetch/limit.h"
+
+// Fewer good answers than these in a while say nothing of a rate.
+enum { GOOD_FEW = 4, WHILE_MS = 10 * 1000, GOOD_ENOUGH = 2, PAUSE_FILLS = 16 };
+
+#define RATE_MIN 0.1
+#define SHARE_KEPT 0.9
+// Growth with each good answer, and at most in a second: far from the rate that
+// was refused, and near it.
+#define GROWTH_FAR (1.0 / 20)
+#define GROWTH_FAR_SECOND 0.5
+#define GROWTH_NEAR (1.0 / 200)
+#define GROWTH_NEAR_SECOND 0.02
+
+void limit_init(struct limit *limit, uint64_t seed)
+{
+    *limit = (struct limit){.random = seed, .epoch = 1};
+}
+
+uint64_t limit_reserve(struct limit *limit, struct limit_place *place,
+                       uint64_t now_ms)
+{
+    double at;
+
+    if (place->epoch == limit->epoch) return place->at_ms;
+    if (limit->since_ms == 0) limit->since_ms = now_ms;
+    at = (double)now_ms;
+    if (now_ms < limit->not_before_ms) at = (double)limit->not_before_ms;
+    if (limit->rate > 0) {
+        if (limit->next_ms > at) at = limit->next_ms;
+        limit->next_ms = at + 1000 / limit->rate;
+    }
+    // Rounded up: a millisecond early may be one too many.
+    *place = (struct limit_place){(uint64_t)at + (at > (double)(uint64_t)at),
+                                  limit->epoch};
+    return place->at_ms;
+}
+
+static double growth(const struct limit *limit)
+{
+    bool is_near = limit->rate >= limit->refused_at / 2 &&
+                   limit->rate <= limit->refused_at * 3 / 2;
+    double each = is_near ? GROWTH_NEAR : GROWTH_FAR;
+    double in_second = is_near ? GROWTH_NEAR_SECOND : GROWTH_FAR_SECOND;
+
+    return each * limit->rate < in_second ? each : in_second / limit->rate;
+}
+
+void limit_good(struct limit *limit, uint64_t now_ms)
+{
+    limit->num_good++;
+    limit->num_pauses = 0;
+    if (now_ms >= limit->since_ms + LIMIT_WINDOW_MS) {
+        limit->since_ms += (now_ms - limit->since_ms) / 2;
+        limit->num_good /= 2;
+        limit->paused_ms = 0;
+    }
+    if (limit->rate > 0) limit->rate *= 1 + growth(limit);
+}
+
+// Steele, Lea, Flood 2014: SplitMix64.
+static uint64_t next_random(struct limit *limit)
+{
+    uint64_t z = limit->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+// What the host took in a second.  A pause counts as far as it may have filled
+// a bucket that the first answers then emptied: the more answers there were,
+// the less it says.
+static double rate_taken(const struct limit *limit, uint64_t now_ms)
+{
+    double time_ms = (double)(now_ms - limit->since_ms);
+
+    if (limit->num_good > PAUSE_FILLS) {
+        time_ms -=
+            (double)limit->paused_ms * (1 - PAUSE_FILLS / limit->num_good);
+    }
+    // The burst of the first moment says little of a second.
+    return limit->num_good * 1000 / (time_ms < 1000 ? 1000 : time_ms);
+}
+
+static void learn_rate(struct limit *limit, uint64_t asked_ms, uint64_t now_ms)
+{
+    uint64_t time_ms = now_ms - limit->since_ms;
+    double taken = rate_taken(limit, now_ms);
+
+    // A host that was hardly asked anything refuses for another reason, unless
+    // it goes on.
+    if (limit->rate > 0 || limit->num_good >= GOOD_FEW || time_ms < WHILE_MS ||
+        limit->num_pauses > 1) {
+        limit->refused_at = limit->rate > taken ? limit->rate : taken;
+        limit->rate = taken * SHARE_KEPT;
+        if (asked_ms >= LIMIT_ASKED_MIN_MS && limit->num_good >= GOOD_ENOUGH &&
+            limit->rate < SHARE_KEPT * 1000 / (double)asked_ms) {
+            limit->rate = SHARE_KEPT * 1000 / (double)asked_ms;
+        }
+        if (limit->rate < RATE_MIN) limit->rate = RATE_MIN;
+    }
+    limit->since_ms = now_ms;
+    limit->num_good = 0;
+    limit->paused_ms = 0;
+}
+
+static uint64_t pause_ms(struct limit *limit)
+{
+    uint64_t pause = LIMIT_PAUSE_FIRST_MS;
+
+    for (unsigned i = 1; i < limit->num_pauses && pause < LIMIT_PAUSE_MAX_MS;
+         i++) {
+        pause *= 2;
+    }
+    if (pause > LIMIT_PAUSE_MAX_MS) pause = LIMIT_PAUSE_MAX_MS;
+    return pause + next_random(limit) % (pause / 2 + 1);
+}
+
+uint64_t limit_refused(struct limit *limit, uint64_t asked_ms, uint64_t now_ms)
+{
+    bool is_new = now_ms >= limit->not_before_ms;
+    uint64_t until;
+
+    if (asked_ms > LIMIT_ASKED_MAX_MS) asked_ms = LIMIT_ASKED_MAX_MS;
+    if (is_new) {
+        limit->num_pauses++;
+        learn_rate(limit, asked_ms, now_ms);
+    }
+    if (asked_ms >= LIMIT_ASKED_MIN_MS) {
+        until = now_ms + asked_ms;
+        if (until > limit->asked_until_ms) limit->asked_until_ms = until;
+    } else if (is_new) {
+        until = now_ms + pause_ms(limit);
+    } else {
+        return limit->not_before_ms;
+    }
+    if (until > limit->not_before_ms) {
+        limit->not_before_ms = until;
+        limit->paused_ms = until - limit->since_ms;
+        limit->next_ms = (double)until;
+        limit->epoch++;
+    }
+    return limit->not_before_ms;
+}
