@@ -3,6 +3,7 @@
 
 #include "index/base/json.h"
 #include "index/base/text.h"
+#include "index/net/prometheus.h"
 #include "index/stat.h"
 #include "query/server/route_parts.h"
 
@@ -137,7 +138,7 @@ static void append_lag(struct buffer *out, const struct snapshot *snapshot,
 {
     uint64_t now = clock_wall_ms();
 
-    metrics_append_head(out, name, "gauge", help);
+    prometheus_append_head(out, name, "gauge", help);
     for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
         const struct index_log *log = snapshot_log(snapshot, i);
         uint64_t lag;
@@ -153,7 +154,7 @@ static void append_lag(struct buffer *out, const struct snapshot *snapshot,
                       : 0;
         }
         buffer_printf(out, "%s{log=", name);
-        metrics_append_label(out, log->name);
+        prometheus_append_label(out, log->name);
         buffer_printf(out, "} %llu\n", (unsigned long long)lag);
     }
 }
@@ -166,13 +167,13 @@ bool endpoint_metrics(struct route *route, const struct request *request,
 
     (void)request;
     metrics_append(out, route->all_metrics);
-    metrics_append_head(out, "sanct_build_info", "gauge",
-                        "Which version this is.");
+    prometheus_append_head(out, "sanct_build_info", "gauge",
+                           "Which version this is.");
     buffer_printf(out, "sanct_build_info{version=\"%s\"} 1\n", SANCT_VERSION);
     // Every block is read through the page cache by the kernel; none is asked
     // of the ring.
-    metrics_append_head(out, "sanct_cold_blocks_total", "counter",
-                        "Blocks of the index read by the ring.");
+    prometheus_append_head(out, "sanct_cold_blocks_total", "counter",
+                           "Blocks of the index read by the ring.");
     buffer_append_text(out, "sanct_cold_blocks_total 0\n");
     if (route_snapshot(route, &snapshot, err)) {
         append_lag(out, snapshot, "sanct_log_lag_entries",
@@ -181,7 +182,7 @@ bool endpoint_metrics(struct route *route, const struct request *request,
                    "Age of the newest head.", true);
     }
     reply->status = 200;
-    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    reply->content_type = PROMETHEUS_TYPE;
     reply->whole = true;
     return true;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "index/net/prometheus.h"
+
 static const char *const endpoint_words[NUM_ENDPOINTS] = {
     [ENDPOINT_CERTS] = "certs",     [ENDPOINT_COUNT] = "count",
     [ENDPOINT_CERT] = "cert",       [ENDPOINT_PROOF] = "proof",
@@ -57,30 +59,10 @@ void metrics_add(struct metrics *metrics, enum metrics_endpoint endpoint,
     count(&metrics->seconds[endpoint].sum_ns, ns);
 }
 
-void metrics_append_head(struct buffer *out, const char *name, const char *type,
-                         const char *help)
-{
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-void metrics_append_label(struct buffer *out, const char *value)
-{
-    buffer_append_byte(out, '"');
-    for (; *value != '\0'; value++) {
-        if (*value == '\n') {
-            buffer_append_text(out, "\\n");
-            continue;
-        }
-        if (*value == '"' || *value == '\\') buffer_append_byte(out, '\\');
-        buffer_append_byte(out, (uint8_t)*value);
-    }
-    buffer_append_byte(out, '"');
-}
-
 static void append_requests(struct buffer *out, const struct metrics *all)
 {
-    metrics_append_head(out, "sanct_requests_total", "counter",
-                        "Requests answered, by endpoint and status.");
+    prometheus_append_head(out, "sanct_requests_total", "counter",
+                           "Requests answered, by endpoint and status.");
     for (size_t i = 0; i < NUM_ENDPOINTS; i++) {
         for (size_t k = 0; k < METRICS_STATUSES; k++) {
             uint64_t sum = 0;
@@ -162,17 +144,17 @@ void metrics_append(struct buffer *out, const struct metrics *all)
             atomic_load_explicit(&m->connections, memory_order_relaxed);
     }
     append_requests(out, all);
-    metrics_append_head(out, "sanct_request_seconds", "histogram",
-                        "From a whole request to a whole answer.");
+    prometheus_append_head(out, "sanct_request_seconds", "histogram",
+                           "From a whole request to a whole answer.");
     for (size_t i = 0; i < NUM_ENDPOINTS; i++) {
         append_histogram(out, all, i);
     }
-    metrics_append_head(out, "sanct_connections", "gauge",
-                        "Connections that are open.");
+    prometheus_append_head(out, "sanct_connections", "gauge",
+                           "Connections that are open.");
     buffer_printf(out, "sanct_connections %llu\n",
                   (unsigned long long)connections);
-    metrics_append_head(out, "sanct_memory_bytes", "gauge",
-                        "Memory of the process's own.");
+    prometheus_append_head(out, "sanct_memory_bytes", "gauge",
+                           "Memory of the process's own.");
     buffer_printf(out, "sanct_memory_bytes %llu\n",
                   (unsigned long long)memory_bytes());
 }

@@ -53,10 +53,3 @@ void metrics_open(void);
 // metrics_append appends the text of requests, latencies, connections and
 // memory; `all` are the threads' in a list.
 void metrics_append(struct buffer *out, const struct metrics *all);
-
-// metrics_append_head appends the two comment lines of a metric.
-void metrics_append_head(struct buffer *out, const char *name, const char *type,
-                         const char *help);
-
-// metrics_append_label appends a label's value, escaped and in quotes.
-void metrics_append_label(struct buffer *out, const char *value);
