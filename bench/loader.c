@@ -4,12 +4,15 @@
 
 #include <pthread.h>
 
+#include "index/base/text.h"
+
 enum {
     BATCH = 256, // entries made at once: they stay in the cache
     SLOTS_MORE = 2,
     // index_set_memory is given a quarter of --memory, as ingest does.
     MEMORY_SHARE = 4,
 };
+static const uint64_t heads_from = 1767225600000; // 2026-01-01, milliseconds
 
 // A chunk on its way.
 struct slot {
@@ -43,15 +46,17 @@ void loader_open(struct loader *loader, const struct settings *settings,
     struct err err = {0};
 
     *loader = (struct loader){.settings = *settings, .corpus = corpus};
-    loader->log = (struct index_log){.id = sha256(bytes_from_text("bench")),
+    loader->key = fixed_key_new(FIXED_KEY_P256, SETTINGS_SEED, "bench");
+    if (loader->key == NULL) die("no memory");
+    loader->log = (struct index_log){.id = loader->key->spki_id,
                                      .name = "bench",
-                                     .api = LOG_API_STATIC,
+                                     .api = LOG_API_RFC6962,
                                      .keep = settings->keep};
     if (!index_open(&loader->index, dir, INDEX_WRITE, &err) ||
         !index_set_memory(loader->index, settings->memory / MEMORY_SHARE,
                           &err) ||
-        !index_add_log(loader->index, &loader->log, bytes_from_text("key"),
-                       &err)) {
+        !index_add_log(loader->index, &loader->log,
+                       buffer_bytes(&loader->key->spki), &err)) {
         die("%s: %s", dir, err.text);
     }
     if (loader->log.verified == 0) {
@@ -74,7 +79,9 @@ void loader_open(struct loader *loader, const struct settings *settings,
 void loader_close(struct loader *loader)
 {
     index_close(loader->index);
-    loader->index = NULL;
+    fixed_key_free(loader->key);
+    buffer_cleanup(&loader->served);
+    *loader = (struct loader){0};
 }
 
 // ------------------------------------------------------------ making
@@ -140,9 +147,7 @@ static void fill(struct maker *maker, struct slot *slot)
         encode_batch(maker, slot, i, num);
     }
     if (slot->end - slot->first < LOADER_CHUNK) return;
-    for (size_t i = 0; i < LOADER_CHUNK; i++) {
-        merkle_append(&frontier, &slot->leaves[i]);
-    }
+    merkle_append_many(&frontier, slot->leaves, LOADER_CHUNK);
     slot->root = frontier.nodes[0];
 }
 
@@ -188,6 +193,34 @@ static void *make_chunks(void *context)
 
 // ------------------------------------------------------------ appending
 
+// The head as get-sth answers (RFC 6962 sections 3.5 and 4.3).
+static void sign(struct loader *loader, struct head *head)
+{
+    struct buffer message = {0}, signature = {0};
+
+    buffer_append_uint(&message, 0x0001, 2); // v1, tree_hash
+    buffer_append_uint(&message, head->timestamp_ms, 8);
+    buffer_append_uint(&message, head->size, 8);
+    buffer_append(&message, sha256_bytes(&head->root));
+    buffer_append_uint(&signature, 0x0403, 2); // sha256, ecdsa
+    buffer_append_uint(&signature, 0, 2);
+    fixed_key_sign(loader->key, buffer_bytes(&message), &signature);
+    bytes_put_uint(signature.data + 2, signature.len - 4, 2);
+    buffer_reset(&loader->served);
+    buffer_printf(&loader->served,
+                  "{\"tree_size\":%llu,\"timestamp\":%llu,"
+                  "\"sha256_root_hash\":\"",
+                  (unsigned long long)head->size,
+                  (unsigned long long)head->timestamp_ms);
+    text_append_base64(&loader->served, sha256_bytes(&head->root));
+    buffer_append_text(&loader->served, "\",\"tree_head_signature\":\"");
+    text_append_base64(&loader->served, buffer_bytes(&signature));
+    buffer_append_text(&loader->served, "\"}");
+    head->served = buffer_bytes(&loader->served);
+    buffer_cleanup(&message);
+    buffer_cleanup(&signature);
+}
+
 static void append(struct loader *loader, struct slot *slot)
 {
     struct chunk_proof proof = {.left = loader->frontier};
@@ -201,15 +234,13 @@ static void append(struct loader *loader, struct slot *slot)
             die("a chunk that is not aligned");
         }
     } else {
-        for (uint64_t i = 0; i < num; i++) {
-            merkle_append(&loader->frontier, &slot->leaves[i]);
-        }
+        merkle_append_many(&loader->frontier, slot->leaves, num);
     }
     proof.head = (struct head){.kind = HEAD_STH,
                                .size = loader->frontier.size,
-                               .timestamp_ms = loader->frontier.size,
-                               .root = merkle_root(&loader->frontier),
-                               .served = bytes_from_text("bench")};
+                               .timestamp_ms = heads_from + slot->end,
+                               .root = merkle_root(&loader->frontier)};
+    sign(loader, &proof.head);
     if (!index_append(loader->index, &slot->chunk, &proof, 1, &err)) {
         die("append: %s", err.text);
     }

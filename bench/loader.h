@@ -1,8 +1,9 @@
 // loader.h - the corpus into an index, as ingest's threads do it.
 //
-// Threads take chunks in order, make their entries, understand, hash and encode
-// them; the caller's thread appends them in order.  What making the entries
-// cost is measured and taken off.
+// The heads are signed, so that `sanct-index verify --deep` holds.  Threads
+// take chunks in order, make their entries, understand, hash and encode them;
+// the caller's thread appends them in order.  What making the entries cost is
+// measured and taken off.
 //
 // Thread    the one that called loader_open.
 // Result    what fails ends the program (die).
@@ -11,6 +12,7 @@
 
 #include "bench/settings.h"
 #include "index/index.h"
+#include "tests/support/fixed_key.h"
 
 enum { LOADER_CHUNK = 4096, LOADER_THREADS_MAX = 16 };
 
@@ -19,6 +21,8 @@ struct loader {
     const struct corpus *corpus;
     struct index *index;
     struct index_log log;
+    struct fixed_key *key; // signs a head for every chunk
+    struct buffer served;  // the newest one
     struct merkle_frontier frontier;
 };
 
