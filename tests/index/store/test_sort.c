@@ -2,6 +2,7 @@
 
 #include "tests/support/check.h"
 
+#include "index/store/short_key.h"
 #include "index/store/sort.h"
 #include "tests/support/random.h"
 
@@ -39,6 +40,14 @@ static size_t make_key(struct random *random, int kind, uint8_t out[64])
         return 20 + random_below(random, 44);
     case 2: // zeros of many lengths
         return 1 + random_below(random, 60);
+    case 3: // kept short: many equal, some of a length that is not
+        random_fill(random, out, SHORT_KEY_LEN);
+        out[0] = (uint8_t)(TERM_CERT_SHA256 - 1 + random_below(random, 6));
+        if (random_below(random, 2) == 0) memset(out + 1, 7, 4);
+        return SHORT_KEY_LEN - (random_below(random, 9) == 0);
+    case 4: // long ones that come again
+        memset(out, (int)random_below(random, 3), 33);
+        return 33 - (random_below(random, 9) == 0);
     default:
         random_fill(random, out, 33);
         return 33;
@@ -90,12 +99,12 @@ static void check_one(size_t num, int kind, uint64_t ids)
         for (size_t i = 0; i < num; i++) {
             uint8_t raw[64];
             size_t len = make_key(
-                &random, kind == 4 ? (int)random_below(&random, 4) : kind, raw);
+                &random, kind == 6 ? (int)random_below(&random, 6) : kind, raw);
 
             copies[i] =
                 (struct posting_copy){heap_copy(bytes_of(raw, len)),
                                       ids == 0 ? i : random_below(&random, ids),
-                                      1u << random_below(&random, 11)};
+                                      1u << random_below(&random, 16)};
             assert_true(sort_add(&sort, copies[i].key, copies[i].id,
                                  copies[i].via, &err));
         }
@@ -104,20 +113,20 @@ static void check_one(size_t num, int kind, uint64_t ids)
             free((void *)copies[i].key.data);
         }
     }
-    assert_true(sort_size_bytes(&sort) >= num * 2 * sizeof *sort.items);
+    assert_true(sort_size_bytes(&sort) >= num * 2 * sizeof *sort.shorts);
     sort_cleanup(&sort);
     free(copies);
 }
 
 static void sorts_as_qsort_does(void **state)
 {
-    static const size_t nums[] = {0, 1, 2, 24, 25, 100, 3000};
-    static const char *const kinds[] = {"few bytes", "alike", "zeros", "hashes",
-                                        "mixed"};
+    static const size_t nums[] = {0, 1, 2, 24, 25, 100, 3000, 40000};
+    static const char *const kinds[] = {"few bytes", "alike",  "zeros", "short",
+                                        "again",     "hashes", "mixed"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(nums); i++) {
-        for (int kind = 0; kind < 5; kind++) {
+        for (int kind = 0; kind < 7; kind++) {
             test_case = kinds[kind];
             check_one(nums[i], kind, 0);
             check_one(nums[i], kind, 5); // equal ones become one
