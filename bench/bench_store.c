@@ -248,7 +248,7 @@ static void bench_block(void)
     struct sort sort = {0};
     const struct hit *hits;
     struct bytes key, at, value;
-    struct block_reader reader;
+    struct block_reader reader = {0};
     struct buffer keys = {0};
     size_t n, num = 0, lens[400], ats[400];
     bool found;
@@ -257,7 +257,7 @@ static void bench_block(void)
 
     fill(&sort, 0, 5000);
     OR_DIE(sort_finish(&sort, &err));
-    block_begin(&builder, 0, 3);
+    block_begin(&builder, 0, 16777216);
     for (;;) {
         OR_DIE(sort_next(&sort, &key, &hits, &n, &found, &err));
         if (!found || block_add(&builder, key, hits, n) < n) break;

@@ -65,6 +65,23 @@ static inline bool bytes_starts_with(struct bytes view, struct bytes prefix)
            (prefix.len == 0 || memcmp(view.data, prefix.data, prefix.len) == 0);
 }
 
+// bytes_common counts how many bytes two views begin with alike.
+static inline size_t bytes_common(struct bytes a, struct bytes b)
+{
+    size_t most = a.len < b.len ? a.len : b.len, len = 0;
+    uint64_t x, y;
+
+    for (; len + sizeof x <= most; len += sizeof x) {
+        memcpy(&x, a.data + len, sizeof x);
+        memcpy(&y, b.data + len, sizeof y);
+        if (x != y) break;
+    }
+    while (len < most && a.data[len] == b.data[len]) {
+        len++;
+    }
+    return len;
+}
+
 // bytes_skip drops the first `len` bytes.
 static inline bool bytes_skip(struct bytes *view, size_t len)
 {

@@ -4,6 +4,7 @@
 
 #include "index/base/checksum.h"
 #include "index/base/varint.h"
+#include "index/store/short_key.h"
 
 enum {
     NUM_AT = CHECKSUM_LEN + LMDB_ID_LEN + 1,
@@ -12,6 +13,10 @@ enum {
     LEN_BITS = 4,
     LEN_MORE = 15,
     ITEMS_AT = NUM_AT + NUM_LEN,
+    MARK_AT = CHECKSUM_LEN + LMDB_ID_LEN,
+    PACKED = 0x80, // in id_len: and the bits of an id
+    // What one key and a list of few take at most, and less.
+    ITEM_LEN_MAX = 1024,
     // So few hits of a key are not torn apart: its look-up reads one block.
     WHOLE_MAX = 16,
 };
@@ -39,8 +44,10 @@ bool block_open(struct bytes key, struct bytes block, struct bytes *content)
 // ------------------------------------------------------------ writing
 
 void block_begin(struct block_builder *builder, uint64_t first_id,
-                 unsigned id_len)
+                 uint64_t span)
 {
+    unsigned id_len = postings_id_len(span);
+
     buffer_reset(&builder->block);
     buffer_reset(&builder->first_key);
     buffer_reset(&builder->last_key);
@@ -49,36 +56,72 @@ void block_begin(struct block_builder *builder, uint64_t first_id,
     builder->last_id = 0;
     builder->num_items = 0;
     builder->num_anchors = 0;
+    builder->packed.num = 0;
+    builder->packed.id_bits =
+        span < 2 ? 1 : (unsigned)(64 - __builtin_clzll(span - 1));
     buffer_append_uint(&builder->block, 0, CHECKSUM_LEN);
     buffer_append_uint(&builder->block, first_id, LMDB_ID_LEN);
     buffer_append_byte(&builder->block, (uint8_t)id_len);
     buffer_append_uint(&builder->block, 0, NUM_LEN);
 }
 
-static size_t common_len(struct bytes a, struct bytes b)
+static uint8_t *put_varint(uint8_t *at, size_t value)
 {
-    size_t most = a.len < b.len ? a.len : b.len, len = 0;
-
-    while (len < most && a.data[len] == b.data[len]) {
-        len++;
+    for (; value >= 0x80; value >>= 7) {
+        *at++ = (uint8_t)(value | 0x80);
     }
-    return len;
+    *at++ = (uint8_t)value;
+    return at;
 }
 
 static void append_item(struct buffer *block, size_t shared, struct bytes rest)
 {
     size_t head = shared < LEN_MORE ? shared : LEN_MORE;
+    uint8_t *at;
 
+    if (!buffer_reserve(block, ITEM_LEN_MAX)) return;
+    at = block->data + block->len;
     head = head << LEN_BITS | (rest.len < LEN_MORE ? rest.len : LEN_MORE);
-    buffer_append_byte(block, (uint8_t)head);
-    if (shared >= LEN_MORE) varint_append(block, shared - LEN_MORE);
-    if (rest.len >= LEN_MORE) varint_append(block, rest.len - LEN_MORE);
-    buffer_append(block, rest);
+    *at++ = (uint8_t)head;
+    if (shared >= LEN_MORE) at = put_varint(at, shared - LEN_MORE);
+    if (rest.len >= LEN_MORE) at = put_varint(at, rest.len - LEN_MORE);
+    if (rest.len > 0) memcpy(at, rest.data, rest.len);
+    block->len = (size_t)(at + rest.len - block->data);
 }
 
 static bool is_anchor(size_t item)
 {
     return item > 0 && item % BLOCK_ANCHOR == 0;
+}
+
+static void note_last(struct block_builder *builder, struct bytes key,
+                      uint64_t id)
+{
+    builder->last_key.len = 0;
+    buffer_append(&builder->last_key, key);
+    builder->last_id = id;
+}
+
+// Packs hits of a short key; few of them all or none.
+static size_t add_packed(struct block_builder *builder, struct bytes key,
+                         uint64_t number, const struct hit *hits, size_t num)
+{
+    struct packed_builder *packed = &builder->packed;
+    size_t before = packed->num, taken = 0;
+
+    while (taken < num &&
+           packed_add(packed, BLOCK_LEN - ITEMS_AT, number,
+                      hits[taken].id - builder->first_id, hits[taken].via)) {
+        taken++;
+    }
+    if (taken < num && num <= WHOLE_MAX && before > 0) {
+        packed_drop(packed, before);
+        return 0;
+    }
+    if (taken == 0) return 0;
+    builder->num_items = packed->num;
+    note_last(builder, key, hits[taken - 1].id);
+    return taken;
 }
 
 size_t block_add(struct block_builder *builder, struct bytes key,
@@ -88,9 +131,18 @@ size_t block_add(struct block_builder *builder, struct bytes key,
     bool anchor = is_anchor(builder->num_items);
     size_t before = block->len, taken, shared;
     size_t end = BLOCK_LEN - ANCHOR_LEN * (builder->num_anchors + anchor);
+    uint64_t number;
 
-    if (anchor && builder->num_anchors == BLOCK_ANCHORS_MAX) return 0;
-    shared = common_len(
+    if (num <= BLOCK_PACKED_HITS_MAX &&
+        builder->packed.num == builder->num_items &&
+        short_key_read(key, &number)) {
+        return add_packed(builder, key, number, hits, num);
+    }
+    if (builder->packed.num > 0 ||
+        (anchor && builder->num_anchors == BLOCK_ANCHORS_MAX)) {
+        return 0;
+    }
+    shared = bytes_common(
         buffer_bytes(anchor ? &builder->first_key : &builder->last_key), key);
     append_item(block, shared, bytes_of(key.data + shared, key.len - shared));
     taken = block->len >= end
@@ -104,9 +156,7 @@ size_t block_add(struct block_builder *builder, struct bytes key,
     }
     if (anchor) builder->anchors[builder->num_anchors++] = (uint16_t)before;
     if (builder->num_items++ == 0) buffer_append(&builder->first_key, key);
-    buffer_reset(&builder->last_key);
-    buffer_append(&builder->last_key, key);
-    builder->last_id = hits[taken - 1].id;
+    note_last(builder, key, hits[taken - 1].id);
     return taken;
 }
 
@@ -115,6 +165,12 @@ bool block_end(struct block_builder *builder, struct bytes *key,
 {
     struct buffer *block = &builder->block;
 
+    if (builder->packed.num > 0) {
+        packed_append(&builder->packed, block);
+        if (buffer_ok(block)) {
+            block->data[MARK_AT] = (uint8_t)(PACKED | builder->packed.id_bits);
+        }
+    }
     for (size_t i = 0; i < builder->num_anchors; i++) {
         buffer_append_uint(block, builder->anchors[i], ANCHOR_LEN);
     }
@@ -148,16 +204,23 @@ bool block_read(struct block_reader *reader, struct bytes key,
 
     reader->rest = bytes_of(NULL, 0);
     reader->first_key = bytes_of(NULL, 0);
-    reader->key_len = 0;
     reader->next_item = 0;
     reader->postings = (struct postings){0};
     if (!block_open(key, value, &view) ||
         !bytes_read_uint(&view, &reader->first_id, LMDB_ID_LEN) ||
         !bytes_read_uint(&view, &id_len, 1) ||
-        !bytes_read_uint(&view, &num, NUM_LEN) || id_len == 0 ||
-        id_len > POSTINGS_ID_LEN_MAX) {
+        !bytes_read_uint(&view, &num, NUM_LEN)) {
         return false;
     }
+    reader->is_packed = (id_len & PACKED) != 0;
+    if (reader->is_packed) {
+        reader->num_items = (size_t)num;
+        // There is something left as long as not all items are taken.
+        reader->rest = view;
+        return num > 0 && packed_read(&reader->packed, view, (size_t)num,
+                                      (unsigned)id_len & ~(unsigned)PACKED);
+    }
+    if (id_len == 0 || id_len > POSTINGS_ID_LEN_MAX) return false;
     anchors_len =
         num == 0 ? 0 : ANCHOR_LEN * (((size_t)num - 1) / BLOCK_ANCHOR);
     if (anchors_len > view.len) return false;
@@ -193,6 +256,65 @@ static inline bool read_item(struct bytes *view, size_t *shared,
            bytes_read_take(view, rest, len);
 }
 
+// The next item of a packed block: one posting.
+static bool next_packed(struct block_reader *reader)
+{
+    struct packed_item item;
+    uint8_t key[SHORT_KEY_LEN];
+
+    if (!packed_next(&reader->packed, &item) ||
+        item.id > POSTINGS_ID_MAX - reader->first_id) {
+        return false;
+    }
+    (void)short_key_write(key, item.number);
+    reader->shared = bytes_common(bytes_of(key, sizeof key), block_key(reader));
+    memcpy(reader->key, key, sizeof key);
+    reader->key_len = sizeof key;
+    reader->next_item++;
+    if (reader->next_item == reader->num_items) {
+        reader->rest = bytes_of(NULL, 0);
+    }
+    reader->postings = (struct postings){
+        .next = {reader->first_id + item.id, item.via}, .num_left = 1};
+    return true;
+}
+
+// Builds an item's key over the one before: both are the same in what they
+// share with it or, at an anchor, with the block's first.
+static bool build_key(struct block_reader *reader, size_t shared,
+                      struct bytes rest)
+{
+    size_t kept = shared < reader->key_len ? shared : reader->key_len;
+
+    if (reader->next_item == 0) {
+        if (shared > 0) return false;
+        reader->first_key = rest;
+    } else if (is_anchor(reader->next_item)) {
+        if (shared > reader->first_key.len) return false;
+        kept = bytes_common(bytes_of(reader->first_key.data, shared),
+                            block_key(reader));
+        if (kept < shared) {
+            memcpy(reader->key + kept, reader->first_key.data + kept,
+                   shared - kept);
+        }
+    } else if (shared > reader->key_len) {
+        return false;
+    }
+    if (shared + rest.len == 0) return false;
+    // What it tells besides may still be the same where it is told anew.
+    reader->shared = kept;
+    if (reader->next_item == 0 || is_anchor(reader->next_item)) {
+        reader->shared += kept < shared
+                              ? 0
+                              : bytes_common(bytes_of(reader->key + kept,
+                                                      reader->key_len - kept),
+                                             rest);
+    }
+    if (rest.len > 0) memcpy(reader->key + shared, rest.data, rest.len);
+    reader->key_len = shared + rest.len;
+    return true;
+}
+
 bool block_next(struct block_reader *reader, bool *found)
 {
     struct bytes rest;
@@ -200,17 +322,11 @@ bool block_next(struct block_reader *reader, bool *found)
 
     *found = reader->next_item < reader->num_items;
     if (!*found) return reader->rest.len == 0;
-    if (!read_item(&reader->rest, &shared, &rest)) return false;
-    if (is_anchor(reader->next_item)) {
-        if (shared > reader->first_key.len) return false;
-        if (shared > 0) memcpy(reader->key, reader->first_key.data, shared);
-    } else if (shared > reader->key_len) {
+    if (reader->is_packed) return next_packed(reader);
+    if (!read_item(&reader->rest, &shared, &rest) ||
+        !build_key(reader, shared, rest)) {
         return false;
     }
-    if (reader->next_item == 0) reader->first_key = rest;
-    if (shared + rest.len == 0) return false;
-    if (rest.len > 0) memcpy(reader->key + shared, rest.data, rest.len);
-    reader->key_len = shared + rest.len;
     reader->next_item++;
     return postings_read(&reader->postings, &reader->rest, reader->first_id,
                          reader->id_len);
@@ -225,7 +341,7 @@ static inline bool is_below(size_t shared, struct bytes rest, struct bytes key,
 
     if (shared > *agreed) return true;
     if (shared < *agreed) return false;
-    more = common_len(bytes_of(key.data + shared, key.len - shared), rest);
+    more = bytes_common(bytes_of(key.data + shared, key.len - shared), rest);
     if (more == key.len - shared) return false; // `key`, or it begins this one
     *agreed += more;
     return more == rest.len || rest.data[more] < key.data[shared + more];
@@ -303,6 +419,28 @@ static bool seek_item(struct block_reader *reader, struct bytes key,
     return true;
 }
 
+// The first number that is not below `key`.
+static uint64_t number_from(struct bytes key)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < SHORT_KEY_LEN; i++) {
+        number = number << 8 | (i < key.len ? key.data[i] : 0);
+    }
+    return number + (key.len > SHORT_KEY_LEN);
+}
+
+static bool seek_packed(struct block_reader *reader, struct bytes key,
+                        bool *found)
+{
+    if (!packed_seek(&reader->packed, number_from(key))) return false;
+    reader->next_item = reader->packed.next;
+    if (reader->next_item == reader->num_items) {
+        reader->rest = bytes_of(NULL, 0);
+    }
+    return block_next(reader, found);
+}
+
 bool block_seek(struct block_reader *reader, struct bytes key, bool *found)
 {
     size_t agreed = 0, anchor;
@@ -310,6 +448,7 @@ bool block_seek(struct block_reader *reader, struct bytes key, bool *found)
     size_t shared;
 
     *found = false;
+    if (reader->is_packed) return seek_packed(reader, key, found);
     reader->rest = reader->items;
     reader->next_item = 0;
     reader->key_len = 0;

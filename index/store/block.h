@@ -18,6 +18,9 @@
 //   anchors         2 bytes each: where every BLOCK_ANCHOR-th item but the
 //                   first is
 //
+// One of short keys (short_key.h), each with few postings, has 80 and the bits
+// of an id in the place of id_len, and packed numbers (packed.h) for items.
+//
 // A value of more than half a page lies in pages of its own, 16 bytes of which
 // are LMDB's.
 //
@@ -36,6 +39,7 @@
 #pragma once
 
 #include "index/store/lmdb.h" // LMDB_ID_LEN
+#include "index/store/packed.h"
 #include "index/store/postings.h"
 
 enum {
@@ -45,6 +49,10 @@ enum {
     BLOCK_KEY_MAX = 511 - LMDB_ID_LEN,
     BLOCK_ANCHOR = 16,
     BLOCK_ANCHORS_MAX = BLOCK_LEN / 3 / BLOCK_ANCHOR,
+    // A short key with more has a list, which costs less.
+    BLOCK_PACKED_HITS_MAX = 512,
+    // What may be read behind a key that was read.
+    BLOCK_KEY_SPARE = 8,
 };
 
 // block_seal writes the checksum into the first 8 bytes of a block.
@@ -64,11 +72,12 @@ struct block_builder {
     size_t num_items;
     uint16_t anchors[BLOCK_ANCHORS_MAX];
     size_t num_anchors;
+    struct packed_builder packed; // in the place of items when it has any
 };
 
-// block_begin empties it for ids of [first_id, first_id + 256^id_len).
+// block_begin empties it for ids of [first_id, first_id + span).
 void block_begin(struct block_builder *builder, uint64_t first_id,
-                 unsigned id_len);
+                 uint64_t span);
 
 // block_add adds as many of a key's hits as fit and gives their number; less
 // than `num`: the block is full, end it and go on in the next.  (An empty
@@ -82,7 +91,8 @@ MUST_USE bool block_end(struct block_builder *builder, struct bytes *key,
                         struct bytes *value);
 void block_cleanup(struct block_builder *builder);
 
-// A block of keys that is being read.
+// A block of keys that is being read; valid as {0}, for one block after the
+// other.
 struct block_reader {
     struct bytes items, anchors;
     size_t num_items, next_item;
@@ -91,8 +101,14 @@ struct block_reader {
     uint64_t first_id;
     unsigned id_len;
     size_t key_len;
-    uint8_t key[BLOCK_KEY_MAX]; // of the item it stands at
-    struct postings postings;   // of that item
+    // Of the item it stands at.
+    uint8_t key[BLOCK_KEY_MAX + BLOCK_KEY_SPARE];
+    struct postings postings; // of that item
+    // How many bytes its key has in common with the one before it, of this
+    // block or the block read before; of no meaning after block_seek.
+    size_t shared;
+    bool is_packed;
+    struct packed packed;
 };
 
 // block_read checks a block and stands before its first item.
@@ -107,7 +123,8 @@ MUST_USE bool block_next(struct block_reader *reader, bool *found);
 MUST_USE bool block_seek(struct block_reader *reader, struct bytes key,
                          bool *found);
 
-// block_key is the key of the item it stands at.
+// block_key is the key of the item it stands at; BLOCK_KEY_SPARE bytes behind
+// it may be read.
 static inline struct bytes block_key(const struct block_reader *reader)
 {
     return bytes_of(reader->key, reader->key_len);

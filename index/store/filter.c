@@ -42,7 +42,7 @@ void filter_append(struct buffer *out, const uint64_t *hashes, size_t num)
         for (int j = 0; j < NUM_BITS; j++, bits >>= BIT_SHIFT) {
             size_t bit = bits & (LINE_BITS - 1);
 
-            line[bit / 8] = (uint8_t)(line[bit / 8] | 1u << bit % 8);
+            line[bit / 8] |= (uint8_t)(1u << bit % 8);
         }
     }
 }

@@ -12,9 +12,9 @@ enum {
     NUM_SHIFT = 3,
     NUM_MORE = 31,
     NUM_HEAD_MAX = 31, // that the head alone tells
+    FEW_MAX = 8,
+    VARINT_LEN_MAX = 8, // of an id less another
 };
-#define ID_MAX ((UINT64_C(1) << 53) - 1)
-
 // What most postings' via is, by its number in the head.
 static const uint16_t usual[VIA_OTHER] = {
     VIA_SAN_DNS, VIA_SAN_DNS | VIA_CN, 0, VIA_UNAUTHENTICATED,
@@ -81,6 +81,36 @@ static struct plan make_plan(size_t room, unsigned id_len,
     return plan;
 }
 
+// Most lists: one hit, or a few whose via is one and a usual one.
+static bool append_few(struct buffer *out, size_t room, uint64_t first_id,
+                       unsigned id_len, const struct hit *hits, size_t num)
+{
+    uint8_t list[1 + POSTINGS_ID_LEN_MAX + 1 + FEW_MAX * VARINT_LEN_MAX];
+    unsigned code = via_code(hits[0].via);
+    uint8_t *at = list + 1 + id_len, *rest_len;
+
+    for (size_t i = 1; i < num; i++) {
+        if (hits[i].via != hits[0].via) return false;
+    }
+    if (code == VIA_OTHER) return false;
+    list[0] = (uint8_t)(code | (num - 1) << NUM_SHIFT);
+    bytes_put_uint(list + 1, hits[0].id - first_id, id_len);
+    rest_len = at;
+    if (num > 1) at++;
+    for (size_t i = 1; i < num; i++) {
+        uint64_t more = hits[i].id - hits[i - 1].id - 1;
+
+        for (; more >= 0x80; more >>= 7) {
+            *at++ = (uint8_t)(more | 0x80);
+        }
+        *at++ = (uint8_t)more;
+    }
+    if (num > 1) *rest_len = (uint8_t)(at - rest_len - 1);
+    if ((size_t)(at - list) > room) return false;
+    buffer_append(out, bytes_of(list, (size_t)(at - list)));
+    return true;
+}
+
 size_t postings_append(struct buffer *out, size_t room, uint64_t first_id,
                        unsigned id_len, const struct hit *hits, size_t num)
 {
@@ -88,6 +118,9 @@ size_t postings_append(struct buffer *out, size_t room, uint64_t first_id,
     size_t num_code;
 
     if (num == 0) return 0;
+    if (num <= FEW_MAX && append_few(out, room, first_id, id_len, hits, num)) {
+        return num;
+    }
     plan = make_plan(room, id_len, hits, num);
     if (plan.num == 0) return 0;
     num_code = plan.num > NUM_HEAD_MAX ? NUM_MORE : plan.num - 1;
@@ -126,7 +159,7 @@ bool postings_read(struct postings *list, struct bytes *view, uint64_t first_id,
     code = (unsigned)head & VIA_MASK;
     num = head >> NUM_SHIFT;
     if (num == NUM_MORE) {
-        if (!varint_read(&rest, &num) || num > ID_MAX) return false;
+        if (!varint_read(&rest, &num) || num > POSTINGS_ID_MAX) return false;
         num += NUM_HEAD_MAX;
     }
     list->num_left = num + 1;
@@ -136,7 +169,8 @@ bool postings_read(struct postings *list, struct bytes *view, uint64_t first_id,
         !bytes_read_uint(&rest, &list->next.id, id_len) ||
         (code == VIA_EACH && !read_via(&rest, &list->next.via)) ||
         (num > 0 && !varint_read(&rest, &len)) || len > rest.len ||
-        list->next.id > ID_MAX || first_id > ID_MAX - list->next.id) {
+        list->next.id > POSTINGS_ID_MAX ||
+        first_id > POSTINGS_ID_MAX - list->next.id) {
         return false;
     }
     list->next.id += first_id;
@@ -164,7 +198,8 @@ bool postings_next(struct postings *list, struct hit *hit, bool *found)
     if (!*found) return list->rest.len == 0;
     *hit = list->next;
     if (--list->num_left == 0) return list->rest.len == 0;
-    if (!varint_read(&list->rest, &delta) || delta >= ID_MAX - list->next.id) {
+    if (!varint_read(&list->rest, &delta) ||
+        delta >= POSTINGS_ID_MAX - list->next.id) {
         return false;
     }
     list->next.id += delta + 1;

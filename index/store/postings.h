@@ -21,6 +21,7 @@
 #include "index/base/buffer.h"
 
 enum { POSTINGS_ID_LEN_MAX = 7, POSTINGS_VIA_MAX = UINT16_MAX };
+#define POSTINGS_ID_MAX ((UINT64_C(1) << 53) - 1)
 
 // One posting without its key.
 struct hit {

@@ -23,12 +23,13 @@
 #pragma once
 
 #include "index/store/block.h"
+#include "index/store/short_key.h"
 
-enum { RUN_KEY_HASH_LEN = 7 };
+enum { RUN_KEY_HASH_LEN = SHORT_KEY_LEN - 1 };
 
 // run_key makes the key that a run holds for a key of keys.h, in `out`:
 // TERM_CERT_SHA256, TERM_TBS_SHA256 and TERM_SPKI_SHA256 keep the kind and the
-// first 7 octets, TERM_SERIAL the kind and the first 7 of its key's SHA-256,
+// first 6 octets, TERM_SERIAL the kind and the first 6 of its key's SHA-256,
 // all others are as they are.  `exact` false: another key may have the same, so
 // the caller compares what it asked for with the entry (record's hashes,
 // certificate's serial) and drops hits that differ.
@@ -106,6 +107,11 @@ MUST_USE bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
 // caller may bring these bytes into memory first.
 struct bytes run_cursor_block(const struct run_cursor *cursor);
 
-// run_cursor_next gives the next posting; `key` is good until the next step.
+// run_cursor_next gives the next posting; `key` is good until the next step,
+// and BLOCK_KEY_SPARE bytes behind it may be read.
 MUST_USE bool run_cursor_next(struct run_cursor *cursor, struct bytes *key,
                               struct hit *hit, bool *found, struct err *err);
+
+// run_cursor_shared is how many bytes of the key that was given are those of
+// the one given before it, of the same range; 0 for the first.
+size_t run_cursor_shared(const struct run_cursor *cursor);

@@ -15,7 +15,6 @@ struct run_writer {
     struct lmdb_txn *txn;
     struct run_dbs dbs;
     struct block_builder builder;
-    unsigned id_len;
     size_t uncommitted;
     uint64_t seed;
     uint64_t *hashes; // of the keys of the filter that is being made
@@ -58,12 +57,11 @@ bool run_writer_open(struct run_writer **out, const char *path,
     if (writer == NULL) return run_no_memory(path, err);
     writer->stat.first_id = first_id;
     writer->stat.end_id = end_id;
-    writer->id_len = postings_id_len(end_id - first_id);
     if (!writer_init(writer, path, err)) {
         run_writer_close(writer);
         return false;
     }
-    block_begin(&writer->builder, first_id, writer->id_len);
+    block_begin(&writer->builder, first_id, end_id - first_id);
     *out = writer;
     return true;
 }
@@ -90,7 +88,8 @@ static bool put_block(struct run_writer *writer, struct err *err)
     }
     if (!put(writer, writer->dbs.blocks, key, value, err)) return false;
     writer->stat.blocks++;
-    block_begin(&writer->builder, writer->stat.first_id, writer->id_len);
+    block_begin(&writer->builder, writer->stat.first_id,
+                writer->stat.end_id - writer->stat.first_id);
     if (writer->uncommitted < COMMIT_BYTES) return true;
     if (!lmdb_commit(writer->txn, err)) {
         writer->txn = NULL;
@@ -120,13 +119,18 @@ static bool put_filter(struct run_writer *writer, struct err *err)
 static bool note_key(struct run_writer *writer, struct bytes key,
                      struct err *err)
 {
-    if (bytes_equal(key, buffer_bytes(&writer->last_key))) return true;
+    struct buffer *last = &writer->last_key;
+
+    if (bytes_common(key, buffer_bytes(last)) == key.len &&
+        key.len == last->len) {
+        return true;
+    }
     if (writer->num_hashes == FILTER_KEYS_MAX && !put_filter(writer, err)) {
         return false;
     }
-    buffer_reset(&writer->last_key);
-    buffer_append(&writer->last_key, key);
-    if (!buffer_ok(&writer->last_key)) return run_no_memory(writer->path, err);
+    last->len = 0;
+    buffer_append(last, key);
+    if (!buffer_ok(last)) return run_no_memory(writer->path, err);
     writer->hashes[writer->num_hashes++] = filter_hash(writer->seed, key);
     writer->stat.keys++;
     return true;
@@ -136,9 +140,12 @@ bool run_writer_add(struct run_writer *writer, struct bytes key,
                     const struct hit *hits, size_t num, struct err *err)
 {
     if (num == 0) return true;
-    if (key.len == 0 || key.len > BLOCK_KEY_MAX) {
-        return err_set(err, ERR_INDEX, "%s: a key of %zu bytes", writer->path,
-                       key.len);
+    if (key.len == 0 || key.len > BLOCK_KEY_MAX ||
+        hits[0].id < writer->stat.first_id ||
+        hits[num - 1].id >= writer->stat.end_id) {
+        return err_set(err, ERR_INDEX,
+                       "%s: a key of %zu bytes, or an entry that is not of it",
+                       writer->path, key.len);
     }
     if (!note_key(writer, key, err)) return false;
     writer->stat.postings += num;

@@ -6,6 +6,7 @@
 
 #include "index/store/block.h"
 #include "index/store/facts.h"
+#include "index/store/short_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +27,14 @@ static void read_keys(struct bytes key, struct bytes block)
         }
     }
     for (size_t len = 0; len < key.len; len++) {
+        // Any bytes are a place to look for, a short key's or not.
+        uint8_t other[SHORT_KEY_LEN + 1] = {0};
+
+        memcpy(other, block.data + block.len - len, len);
+        if (block_read(&seeking, key, block)) {
+            (void)!block_seek(&seeking, bytes_of(other, sizeof other - len % 3),
+                              &any);
+        }
         if (block_read(&seeking, key, block)) {
             (void)!block_seek(&seeking, bytes_of(key.data, len), &any);
         }

@@ -63,7 +63,7 @@ static size_t build(struct block_builder *builder, size_t first,
 {
     size_t i = first;
 
-    block_begin(builder, 1000, 2);
+    block_begin(builder, 1000, 65536);
     for (; i < num_keys; i++) {
         struct hit hit = {id_of(i), VIA_SAN_DNS};
 
@@ -101,7 +101,7 @@ static void check_seek(struct bytes at, struct bytes value, struct bytes key,
                        size_t first, size_t end)
 {
     size_t expected = naive_seek(key, first, end);
-    struct block_reader reader;
+    struct block_reader reader = {0};
     struct hit hit;
     bool found;
 
@@ -130,7 +130,7 @@ static void finds_what_is_in_it(void **state)
         while (first < num_keys) {
             size_t end = build(&builder, first, &key, &value);
             struct bytes copy = heap_copy(value);
-            struct block_reader reader;
+            struct block_reader reader = {0};
 
             assert_true(end > first);
             CHECK(block_read(&reader, key, copy));
@@ -170,12 +170,12 @@ static void tears_a_long_list_apart(void **state)
         hits[i] = (struct hit){id += 1 + i % 300, VIA_SAN_DNS};
     }
     while (done < num) {
-        struct block_reader reader;
+        struct block_reader reader = {0};
         struct hit hit;
         size_t taken;
         bool found;
 
-        block_begin(&builder, 0, 4);
+        block_begin(&builder, 0, 4294967296);
         taken = block_add(&builder, name, hits + done, num - done);
         assert_true(taken > 0 && block_end(&builder, &key, &value));
         assert_true(done + taken == num || value.len > BLOCK_LEN - 16);
@@ -193,7 +193,7 @@ static void tears_a_long_list_apart(void **state)
     }
     assert_true(blocks < 10);
     // A short list goes whole into the next block.
-    block_begin(&builder, 0, 4);
+    block_begin(&builder, 0, 4294967296);
     (void)block_add(&builder, name, hits, 3200);
     if (BLOCK_LEN - builder.block.len < 200) {
         assert_int_equal(
@@ -207,7 +207,7 @@ static void refuses_every_damage(void **state)
 {
     struct block_builder builder = {0};
     struct bytes key, value;
-    struct block_reader reader;
+    struct block_reader reader = {0};
     uint8_t other[64];
 
     (void)state;
@@ -259,7 +259,7 @@ static void refuses_what_no_block_is(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct bytes content = from_hex(cases[i].content);
         struct buffer block = {0};
-        struct block_reader reader;
+        struct block_reader reader = {0};
         bool found = true, ok;
 
         test_case = cases[i].name;
