@@ -2,6 +2,7 @@
 
 #include "index/store/merge.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 enum {
@@ -15,14 +16,17 @@ struct source {
     struct run_cursor *cursor;
     struct bytes key;
     struct hit hit;
+    uint64_t code;
 };
 
 struct merging {
     struct source sources[MERGE_RUNS_MAX];
-    struct source *heap[MERGE_RUNS_MAX]; // lowest first
-    size_t num_sources, num;
+    // A tree of losers: the children of node i are 2i and 2i + 1, the sources
+    // are the leaves; losers[0] is the lowest of all.
+    struct source *losers[MERGE_RUNS_MAX];
+    size_t num_sources, num_open;
     struct run_writer *writer;
-    struct buffer key; // of the hits
+    struct buffer key; // of the hits: the last that was taken
     struct hit hits[HITS_MAX];
     size_t num_hits;
     uint64_t done, total;
@@ -30,46 +34,120 @@ struct merging {
     void *context;
 };
 
-// ------------------------------------------------------------ the heap
+// ------------------------------------------------------------ the tree
+//
+// Names that stand beside one another begin alike, so comparing them from the
+// front costs the most where it tells the least.  A code says where a key
+// differs from the one that was taken last, and how: in 16 bits how many bytes
+// they share, the more the lower, then the next six bytes.  Of two keys the
+// lower code is the lower key; only the same code needs the keys.  A loser's
+// code is against the one that it lost to, which is the one taken last when
+// they meet again (offset-value coding).
 
-static bool is_below(const struct source *a, const struct source *b)
+#define AT_END UINT64_MAX
+enum { CODE_SHIFT = 48, CODE_BYTES = 6 };
+
+static inline uint64_t make_code(struct bytes key, size_t shared)
 {
-    int order = bytes_compare(a->key, b->key);
+    size_t left = key.len - shared;
+    uint64_t next;
 
-    return order != 0 ? order < 0 : a->hit.id < b->hit.id;
-}
-
-static void sink(struct merging *m, size_t at)
-{
-    struct source *moved = m->heap[at];
-
-    for (;;) {
-        size_t child = 2 * at + 1;
-
-        if (child >= m->num) break;
-        if (child + 1 < m->num &&
-            is_below(m->heap[child + 1], m->heap[child])) {
-            child++;
-        }
-        if (!is_below(m->heap[child], moved)) break;
-        m->heap[at] = m->heap[child];
-        at = child;
+    memcpy(&next, key.data + shared, sizeof next);
+    next = be64toh(next) >> (64 - CODE_SHIFT);
+    if (left < CODE_BYTES) {
+        next &= ~UINT64_C(0) << 8 * (CODE_BYTES - left);
     }
-    m->heap[at] = moved;
+    return (uint64_t)(UINT16_MAX - shared) << CODE_SHIFT | next;
 }
 
-// Moves the lowest source on and puts it where it belongs now.
-static bool advance(struct merging *m, struct err *err)
+static size_t shared_of(uint64_t code)
 {
-    struct source *source = m->heap[0];
+    return UINT16_MAX - (size_t)(code >> CODE_SHIFT);
+}
+
+// Tells sources with the same code apart; the loser gets its code against the
+// winner.
+static bool is_before_by_key(struct source *a, struct source *b)
+{
+    size_t shared = shared_of(a->code);
+    struct source *loser = b;
+
+    shared += bytes_common(bytes_of(a->key.data + shared, a->key.len - shared),
+                           bytes_of(b->key.data + shared, b->key.len - shared));
+    if (shared == a->key.len && shared == b->key.len) {
+        if (a->hit.id > b->hit.id) loser = a;
+    } else if (shared == b->key.len ||
+               (shared < a->key.len &&
+                a->key.data[shared] > b->key.data[shared])) {
+        loser = a;
+    }
+    loser->code = make_code(loser->key, shared);
+    return loser == b;
+}
+
+// Whether `a` comes before `b`.
+static inline bool is_before(struct source *a, struct source *b)
+{
+    uint64_t differ = a->code ^ b->code;
+    bool before = a->code < b->code;
+    const struct source *winner = before ? a : b;
+    struct source *loser = before ? b : a;
+    size_t shared, most;
+
+    if (differ == 0) return a->code == AT_END || is_before_by_key(a, b);
+    if (differ >> CODE_SHIFT != 0) return before;
+    shared = shared_of(loser->code) +
+             ((unsigned)__builtin_clzll(differ) - (64 - CODE_SHIFT)) / 8;
+    // What fills up a key that ends is not of it.
+    most = winner->key.len < loser->key.len ? winner->key.len : loser->key.len;
+    loser->code = make_code(loser->key, shared < most ? shared : most);
+    return before;
+}
+
+// Finds the winner of the part of the tree under a node.
+static struct source *build(struct merging *m, size_t node)
+{
+    struct source *left, *right;
+
+    if (node >= m->num_sources) return &m->sources[node - m->num_sources];
+    left = build(m, 2 * node);
+    right = build(m, 2 * node + 1);
+    if (is_before(left, right)) {
+        m->losers[node] = right;
+        return left;
+    }
+    m->losers[node] = left;
+    return right;
+}
+
+// Lets a source that has moved on play its way up.
+static void replay(struct merging *m, struct source *source)
+{
+    size_t node = (size_t)(source - m->sources) + m->num_sources;
+
+    for (node /= 2; node > 0; node /= 2) {
+        if (!is_before(source, m->losers[node])) {
+            struct source *winner = m->losers[node];
+
+            m->losers[node] = source;
+            source = winner;
+        }
+    }
+    m->losers[0] = source;
+}
+
+static bool read_on(struct merging *m, struct source *source, struct err *err)
+{
     bool found;
 
     if (!run_cursor_next(source->cursor, &source->key, &source->hit, &found,
                          err)) {
         return false;
     }
-    if (!found) m->heap[0] = m->heap[--m->num];
-    if (m->num > 1) sink(m, 0);
+    if (!found) m->num_open--;
+    source->code =
+        found ? make_code(source->key, run_cursor_shared(source->cursor))
+              : AT_END;
     return true;
 }
 
@@ -82,21 +160,17 @@ static bool start(struct merging *m, struct run *const *runs, size_t num,
 
     for (size_t i = 0; i < num; i++) {
         struct source *source = &m->sources[i];
-        bool found;
 
         if (!run_cursor_open(&source->cursor, runs[i], err)) return false;
         m->num_sources++;
+        m->num_open++;
         if (!run_cursor_range(source->cursor, all, all, err) ||
-            !run_cursor_next(source->cursor, &source->key, &source->hit, &found,
-                             err)) {
+            !read_on(m, source, err)) {
             return false;
         }
-        if (found) m->heap[m->num++] = source;
         m->total += run_stat(runs[i])->postings;
     }
-    for (size_t i = m->num / 2; i > 0; i--) {
-        sink(m, i - 1);
-    }
+    m->losers[0] = build(m, 1);
     return true;
 }
 
@@ -113,7 +187,9 @@ static bool take(struct merging *m, const struct source *source,
                  struct err *err)
 {
     struct hit *last = m->num_hits == 0 ? NULL : &m->hits[m->num_hits - 1];
-    bool same = last != NULL && bytes_equal(source->key, buffer_bytes(&m->key));
+    size_t shared = shared_of(source->code);
+    bool same =
+        last != NULL && shared == source->key.len && shared == m->key.len;
 
     if (same && last->id == source->hit.id) {
         last->via |= source->hit.via;
@@ -129,7 +205,7 @@ static bool take(struct merging *m, const struct source *source,
     }
     if (!same) {
         if (!flush(m, err)) return false;
-        buffer_reset(&m->key);
+        m->key.len = 0;
         buffer_append(&m->key, source->key);
         if (!buffer_ok(&m->key)) {
             return err_set(err, ERR_MEMORY, "merge: no memory");
@@ -149,9 +225,12 @@ static bool report(struct merging *m, struct err *err)
 
 static bool merge_all(struct merging *m, struct err *err)
 {
-    while (m->num > 0) {
+    while (m->num_open > 0) {
+        struct source *lowest = m->losers[0];
+
         if (m->done++ % PROGRESS_EVERY == 0 && !report(m, err)) return false;
-        if (!take(m, m->heap[0], err) || !advance(m, err)) return false;
+        if (!take(m, lowest, err) || !read_on(m, lowest, err)) return false;
+        replay(m, lowest);
     }
     return flush(m, err) && report(m, err);
 }

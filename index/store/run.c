@@ -192,6 +192,7 @@ struct run_cursor {
     bool has_block;                // `block` is yet to be read
     bool at_start;                 // no hit was given since it was placed
     bool at_end;                   // the tree has no further block
+    size_t shared;                 // run_cursor_shared
     struct block_reader reader;
 };
 
@@ -369,12 +370,21 @@ static bool find(struct run_cursor *cursor, bool *found, struct err *err)
 bool run_cursor_next(struct run_cursor *cursor, struct bytes *key,
                      struct hit *hit, bool *found, struct err *err)
 {
+    struct block_reader *reader = &cursor->reader;
+
     if (!find(cursor, found, err)) return false;
     if (!*found) return true;
-    *key = block_key(&cursor->reader);
-    if (!postings_next(&cursor->reader.postings, hit, found)) {
+    *key = block_key(reader);
+    cursor->shared = cursor->at_start ? 0 : reader->shared;
+    reader->shared = reader->key_len; // what the key's next hit has
+    if (!postings_next(&reader->postings, hit, found)) {
         return block_damaged(cursor, err);
     }
     cursor->at_start = false;
     return step_tree(cursor, err);
+}
+
+size_t run_cursor_shared(const struct run_cursor *cursor)
+{
+    return cursor->shared;
 }

@@ -7,7 +7,7 @@
 #include "index/store/merge.h"
 #include "tests/support/random.h"
 
-enum { NUM_RUNS = 5, NUM_ROWS = 4000 };
+enum { NUM_RUNS = 7, NUM_ROWS = 12000, KEY_MAX = 48 };
 
 static char dir[] = "/tmp/test_merge.XXXXXX";
 
@@ -23,26 +23,63 @@ static const char *path_of(const char *name, int number)
 }
 
 struct row {
-    uint32_t key;
+    uint8_t key[KEY_MAX];
+    size_t len;
     struct hit hit;
 };
+
+static struct bytes row_key(const struct row *row)
+{
+    return bytes_of(row->key, row->len);
+}
 
 static int compare(const void *a, const void *b)
 {
     const struct row *x = a, *y = b;
+    int order = bytes_compare(row_key(x), row_key(y));
 
-    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    if (order != 0) return order;
     return x->hit.id < y->hit.id ? -1 : x->hit.id > y->hit.id;
 }
 
 static struct row rows[NUM_RUNS * NUM_ROWS];
 static size_t num_rows;
 
-static struct bytes key_of(uint8_t out[5], uint32_t key)
+// Keys that begin alike, begin one another, end in zeros, are kept short or
+// have most of the postings.
+static void make_key(struct random *random, struct row *row)
 {
-    out[0] = 1;
-    bytes_put_uint(out + 1, key, 4);
-    return bytes_of(out, 5);
+    memset(row->key, 0, sizeof row->key);
+    row->key[0] = TERM_DNS;
+    row->len = 5;
+    switch (random_below(random, 6)) {
+    case 0:
+        row->key[1] = 77;
+        return;
+    case 1:
+        bytes_put_uint(row->key + 1, random_below(random, 3000), 4);
+        return;
+    case 2:
+        row->len = 1 + random_below(random, KEY_MAX - 1);
+        return;
+    case 3:
+        row->len = 10 + random_below(random, KEY_MAX - 10);
+        for (size_t i = 1; i < row->len; i++) {
+            row->key[i] = (uint8_t)(random_below(random, 12) == 0);
+        }
+        return;
+    case 4:
+        random_fill(random, row->key, SHORT_KEY_LEN);
+        memset(row->key + 1, 0, random_below(random, SHORT_KEY_LEN));
+        row->key[0] = (uint8_t)(TERM_CERT_SHA256 + random_below(random, 5));
+        row->len = SHORT_KEY_LEN;
+        return;
+    default:
+        memset(row->key, TERM_ISSUER_KEY, 33);
+        row->key[20 + random_below(random, 13)] = 1;
+        row->len = 33;
+        return;
+    }
 }
 
 // Sorts and joins equal ones, as the sort does.
@@ -61,8 +98,7 @@ static size_t tidy(struct row *list, size_t num)
     return kept;
 }
 
-// Each run has ids of its own but for a few that several have; one key has
-// most of them.
+// Each run has ids of its own but for a few that several have.
 static void write_part(int part)
 {
     struct random random = random_for(1, "merge", (uint64_t)part);
@@ -74,20 +110,16 @@ static void write_part(int part)
     for (size_t i = 0; i < NUM_ROWS; i++) {
         uint64_t id = random_below(&random, 20000) * NUM_RUNS;
 
-        list[i].key = random_below(&random, 3) == 0
-                          ? 77
-                          : (uint32_t)random_below(&random, 3000);
+        make_key(&random, &list[i]);
         list[i].hit.id = id + (i % 50 == 0 ? 0 : (uint64_t)part);
         list[i].hit.via = 1u << random_below(&random, 3);
     }
     num = tidy(list, NUM_ROWS);
-    assert_true(
-        run_writer_open(&writer, path_of("part", part), 0, 100000, &err));
+    assert_true(run_writer_open(&writer, path_of("part", part), 0,
+                                20000 * NUM_RUNS, &err));
     for (size_t i = 0; i < num; i++) {
-        uint8_t raw[5];
-
-        assert_true(run_writer_add(writer, key_of(raw, list[i].key),
-                                   &list[i].hit, 1, &err));
+        assert_true(
+            run_writer_add(writer, row_key(&list[i]), &list[i].hit, 1, &err));
     }
     assert_true(run_writer_finish(writer, NULL, &err));
     run_writer_close(writer);
@@ -131,7 +163,6 @@ static void check_merged(const char *path)
     struct bytes key;
     struct hit hit;
     struct err err = {0};
-    uint8_t raw[5];
     bool found;
 
     assert_true(run_open(&run, path, UINT64_MAX, &err));
@@ -141,7 +172,7 @@ static void check_merged(const char *path)
         run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err));
     for (size_t i = 0; i < num_rows; i++) {
         assert_true(run_cursor_next(cursor, &key, &hit, &found, &err) && found);
-        assert_true(bytes_equal(key, key_of(raw, rows[i].key)));
+        assert_true(bytes_equal(key, row_key(&rows[i])));
         assert_true(hit.id == rows[i].hit.id && hit.via == rows[i].hit.via);
         assert_true(run_may_have(run, key));
     }
