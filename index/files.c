@@ -19,10 +19,11 @@ static const char *folder_of(enum catalogue_kind kind)
     return kind == CATALOGUE_SEGMENT ? "segments" : "runs";
 }
 
-bool files_init(struct files *files, const char *dir, struct err *err)
+bool files_init(struct files *files, const char *dir, uint64_t filters_max,
+                struct err *err)
 {
     (void)pthread_mutex_init(&files->mutex, NULL);
-    files->filters_max = UINT64_MAX;
+    files->filters_max = filters_max;
     files->dir = strdup(dir);
     return files->dir != NULL || err_set(err, ERR_MEMORY, "index: no memory");
 }

@@ -36,7 +36,8 @@ struct files {
     uint64_t filters_max, filter_bytes;
 };
 
-MUST_USE bool files_init(struct files *files, const char *dir, struct err *err);
+MUST_USE bool files_init(struct files *files, const char *dir,
+                         uint64_t filters_max, struct err *err);
 void files_cleanup(struct files *files);
 
 // files_path writes where a file lies.
