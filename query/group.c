@@ -81,7 +81,7 @@ static bool find_all(struct group *group, struct snapshot *snapshot,
     if (!snapshot_group(snapshot, id, &hash, arena, err)) return false;
     keys_append(&key, facts->has_tbs ? TERM_TBS_SHA256 : TERM_CERT_SHA256,
                 sha256_bytes(&hash));
-    buffer_append_byte(&key, 0x01);
+    buffer_append_byte(&key, 0x00);
     end = buffer_bytes(&key);
     first = bytes_of(end.data, end.len > 0 ? end.len - 1 : 0);
     ok = buffer_ok(&key) || no_memory(err);

@@ -60,8 +60,8 @@ static bool add_range(const struct parser *parser,
     return true;
 }
 
-// The postings of one key.  Nothing lies between a key with its ids behind it
-// and the key that 01 is appended to (keys.h).
+// The postings of one key: nothing lies between it and the key that 00 is
+// appended to.
 static bool add_exact(const struct parser *parser, enum term_kind kind,
                       struct bytes value, uint32_t via_only, uint32_t via_more)
 {
@@ -73,7 +73,7 @@ static bool add_exact(const struct parser *parser, enum term_kind kind,
     struct bytes both;
 
     keys_append(&key, kind, value);
-    buffer_append_byte(&key, 0x01);
+    buffer_append_byte(&key, 0x00);
     if (!keep_buffer(parser, &key, &both)) return false;
     range.first = bytes_of(both.data, both.len - 1);
     range.end = both;

@@ -283,7 +283,7 @@ static bool find_serial_reuse(struct show *show)
         (void)bytes_skip(&serial, 1);
     }
     keys_append(&key, TERM_SERIAL, serial);
-    buffer_append_byte(&key, 0x01);
+    buffer_append_byte(&key, 0x00);
     ok = buffer_ok(&key) || no_memory(show);
     ok = ok &&
          cursor_open(&cursor, show->snapshot, bytes_of(key.data, key.len - 1),

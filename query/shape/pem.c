@@ -55,7 +55,7 @@ bool pem_find(struct snapshot *snapshot, const struct sha256_hash *hash,
     *state = PEM_ABSENT;
     *der = (struct bytes){0};
     keys_append(&key, TERM_CERT_SHA256, sha256_bytes(hash));
-    buffer_append_byte(&key, 0x01);
+    buffer_append_byte(&key, 0x00);
     ok = buffer_ok(&key) ||
          err_set(err, ERR_MEMORY, "a certificate: no memory left for it");
     ok = ok && cursor_open(&cursor, snapshot, bytes_of(key.data, key.len - 1),
