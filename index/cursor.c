@@ -3,6 +3,9 @@
 // Each source stands before its next posting; the lowest one is given.  A key
 // that runs hold shortened (run.h) is looked for as they have it, and what is
 // found is compared with the entry, unless the entry's group says enough.
+//
+// Most look-ups are short and there are many: a cursor that is closed is kept
+// with its snapshot, and so is a cursor in each run, for the next one opened.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,10 +14,11 @@
 #include "index/store/keys.h"
 #include "index/store/posting.h"
 
-enum { ARENA_KEEP_MAX = 1 << 20 };
+enum { ARENA_KEEP_MAX = 1 << 20, BUFFER_KEEP_MAX = 4096, IDLE_MAX = 4 };
 
 struct source {
     struct run_cursor *run; // NULL: the tail
+    size_t run_number;      // in the snapshot
     bool is_read;           // `posting` is its next one, or it is at its end
     bool at_end;
     struct posting posting;
@@ -22,12 +26,14 @@ struct source {
 
 struct cursor {
     struct snapshot *snapshot;
+    struct cursor *next; // while it is idle
     struct lmdb_cursor *tail;
     struct buffer first; // a row
     struct buffer end;   // a key
     bool seek;           // the tail's next step goes to `row`
     struct buffer row;
     bool whole; // one key, which runs hold shortened
+    bool loose; // and so are others found
     uint8_t shortened[1 + RUN_KEY_HASH_LEN];
     struct arena arena;
     struct source *given; // read on before the next step
@@ -86,13 +92,20 @@ static bool place_run(const struct cursor *cursor, struct run_cursor *run,
                             err);
 }
 
-static bool add_run(struct cursor *cursor, const struct run *run, bool one_key,
+static bool add_run(struct cursor *cursor, size_t number, bool one_key,
                     struct bytes key, struct err *err)
 {
+    struct snapshot *snapshot = cursor->snapshot;
+    const struct run *run = snapshot->runs[number]->run;
     struct source *source = &cursor->sources[cursor->num_sources];
 
     if (one_key && !run_may_have(run, key)) return true;
-    if (!run_cursor_open(&source->run, run, err)) return false;
+    *source = (struct source){.run = snapshot->idle_runs[number],
+                              .run_number = number};
+    snapshot->idle_runs[number] = NULL;
+    if (source->run == NULL && !run_cursor_open(&source->run, run, err)) {
+        return false;
+    }
     cursor->num_sources++;
     return place_run(cursor, source->run, err);
 }
@@ -109,31 +122,56 @@ static bool add_runs(struct cursor *cursor, struct bytes first,
     // A name's range may hold more than its own key, but for the id's zero.
     one_key = one_key && (cursor->whole || end.data[end.len - 1] == 0);
     for (size_t i = 0; i < snapshot->num_runs; i++) {
-        if (!add_run(cursor, snapshot->runs[i]->run, one_key, key, err)) {
+        if (!add_run(cursor, i, one_key, key, err)) {
             return false;
         }
     }
     return true;
 }
 
-bool cursor_open(struct cursor **out, struct snapshot *snapshot,
-                 struct bytes first, struct bytes end, struct err *err)
+static struct cursor *take_idle(struct snapshot *snapshot)
 {
-    struct cursor *cursor =
-        calloc(1, sizeof *cursor +
-                      (snapshot->num_runs + 1) * sizeof cursor->sources[0]);
+    struct cursor *cursor = snapshot->idle_cursors;
 
-    if (cursor == NULL) return no_memory(err);
+    if (cursor == NULL) {
+        return calloc(1, sizeof *cursor + (snapshot->num_runs + 1) *
+                                              sizeof cursor->sources[0]);
+    }
+    snapshot->idle_cursors = cursor->next;
+    snapshot->num_idle--;
+    return cursor;
+}
+
+// What it stood on before is of no account.
+static void begin(struct cursor *cursor, struct snapshot *snapshot,
+                  struct bytes first, struct bytes end)
+{
     cursor->snapshot = snapshot;
+    cursor->given = NULL;
+    cursor->whole = cursor->loose = false;
+    buffer_reset(&cursor->first);
+    buffer_reset(&cursor->end);
+    buffer_reset(&cursor->row);
     posting_row(&cursor->first, first, 0);
     buffer_append(&cursor->end, end);
     buffer_append(&cursor->row, buffer_bytes(&cursor->first));
     cursor->seek = true;
+    // An empty tail has nothing.
+    cursor->sources[0] = (struct source){
+        .is_read = snapshot->counts.postings == 0,
+        .at_end = snapshot->counts.postings == 0,
+    };
     cursor->num_sources = 1;
-    if (!is_made(cursor, err) ||
-        !lmdb_cursor_open(&cursor->tail, snapshot->txn,
-                          snapshot->index->tail.keys, err) ||
-        !add_runs(cursor, first, end, err)) {
+}
+
+bool cursor_open(struct cursor **out, struct snapshot *snapshot,
+                 struct bytes first, struct bytes end, struct err *err)
+{
+    struct cursor *cursor = take_idle(snapshot);
+
+    if (cursor == NULL) return no_memory(err);
+    begin(cursor, snapshot, first, end);
+    if (!is_made(cursor, err) || !add_runs(cursor, first, end, err)) {
         cursor_close(cursor);
         return false;
     }
@@ -141,18 +179,56 @@ bool cursor_open(struct cursor **out, struct snapshot *snapshot,
     return true;
 }
 
-void cursor_close(struct cursor *cursor)
+void cursor_accept_short(struct cursor *cursor)
 {
-    if (cursor == NULL) return;
+    cursor->loose = true;
+}
+
+static void free_cursor(struct cursor *cursor)
+{
     lmdb_cursor_close(cursor->tail);
-    for (size_t i = 1; i < cursor->num_sources; i++) {
-        run_cursor_close(cursor->sources[i].run);
-    }
     buffer_cleanup(&cursor->first);
     buffer_cleanup(&cursor->end);
     buffer_cleanup(&cursor->row);
     arena_cleanup(&cursor->arena);
     free(cursor);
+}
+
+void cursor_close(struct cursor *cursor)
+{
+    struct snapshot *snapshot;
+
+    if (cursor == NULL) return;
+    snapshot = cursor->snapshot;
+    for (size_t i = 1; i < cursor->num_sources; i++) {
+        struct source *source = &cursor->sources[i];
+        struct run_cursor **idle = &snapshot->idle_runs[source->run_number];
+
+        if (*idle == NULL) {
+            *idle = source->run;
+        } else {
+            run_cursor_close(source->run);
+        }
+    }
+    if (snapshot->num_idle == IDLE_MAX ||
+        cursor->row.size + cursor->end.size > BUFFER_KEEP_MAX) {
+        free_cursor(cursor);
+        return;
+    }
+    cursor->next = snapshot->idle_cursors;
+    snapshot->idle_cursors = cursor;
+    snapshot->num_idle++;
+}
+
+void snapshot_drop_cursors(struct snapshot *snapshot)
+{
+    while (snapshot->idle_cursors != NULL) {
+        struct cursor *cursor = snapshot->idle_cursors;
+
+        snapshot->idle_cursors = cursor->next;
+        free_cursor(cursor);
+    }
+    snapshot->num_idle = 0;
 }
 
 // ------------------------------------------------------------ what was meant
@@ -178,6 +254,22 @@ static bool compare_term(void *context, enum term_kind kind, struct bytes value,
     return ok;
 }
 
+// What of an entry tells its terms of the key's kind.
+static unsigned parts_of(struct bytes key)
+{
+    switch (key.data[0]) {
+    case TERM_CERT_SHA256:
+        return ENTRY_CERTIFICATE_SHA256;
+    case TERM_SPKI_SHA256:
+        return ENTRY_SPKI_SHA256;
+    case TERM_SERIAL:
+    case TERM_ISSUER_KEY:
+        return 0;
+    default:
+        return ENTRY_ALL;
+    }
+}
+
 // Whether the entry bears the key that was asked for, not another that is
 // shortened to the same.
 static bool is_meant(struct cursor *cursor, uint64_t id, bool *meant,
@@ -199,7 +291,7 @@ static bool is_meant(struct cursor *cursor, uint64_t id, bool *meant,
                      segment_group(snapshot->index->group_seed, &hash);
         return true;
     }
-    ok = snapshot_entry(snapshot, id, ENTRY_ALL, &entry, &has_bytes,
+    ok = snapshot_entry(snapshot, id, parts_of(wanted.key), &entry, &has_bytes,
                         &cursor->arena, err);
     if (ok && !posting_each_term(&entry, compare_term, &wanted)) {
         ok = no_memory(err);
@@ -219,9 +311,15 @@ static bool read_tail(struct cursor *cursor, struct source *source,
                       struct err *err)
 {
     struct bytes row = buffer_bytes(&cursor->row), value;
+    struct snapshot *snapshot = cursor->snapshot;
     uint64_t sum;
     bool found;
 
+    if (cursor->tail == NULL &&
+        !lmdb_cursor_open(&cursor->tail, snapshot->txn,
+                          snapshot->index->tail.keys, err)) {
+        return false;
+    }
     if (!lmdb_cursor_move(cursor->tail, cursor->seek ? LMDB_SEEK : LMDB_NEXT,
                           &row, &value, &found, err)) {
         return false;
@@ -249,7 +347,8 @@ static bool read_run(struct cursor *cursor, struct source *source,
         if (!run_cursor_next(source->run, &posting->key, &hit, &found, err)) {
             return false;
         }
-        if (found && cursor->whole && !is_meant(cursor, hit.id, &meant, err)) {
+        if (found && cursor->whole && !cursor->loose &&
+            !is_meant(cursor, hit.id, &meant, err)) {
             return false;
         }
     } while (found && !meant);

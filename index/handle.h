@@ -41,6 +41,14 @@ struct snapshot_segment {
     struct segment_reader *reader; // NULL until it is needed
 };
 
+// An issuer's number and what it stands for, as read last.
+struct snapshot_issuer {
+    uint64_t number; // and 1; 0: none
+    struct sha256_hash fingerprint;
+};
+
+enum { ISSUERS_KEPT = 256 };
+
 struct snapshot {
     struct index *index;
     struct lmdb_txn *txn;
@@ -54,6 +62,11 @@ struct snapshot {
     size_t num_segments, num_readers;
     struct index_file **runs;
     size_t num_runs;
+    // Kept for the next cursor_open: cursors in the tail, and one in each run.
+    struct cursor *idle_cursors;
+    size_t num_idle;
+    struct run_cursor **idle_runs;
+    struct snapshot_issuer issuers[ISSUERS_KEPT]; // by number
 };
 
 // A write: one transaction under write_mutex.
@@ -93,6 +106,10 @@ MUST_USE bool snapshot_decode(struct snapshot *snapshot,
 MUST_USE bool snapshot_plain(struct snapshot *snapshot,
                              const struct record *record, struct bytes *plain,
                              struct arena *arena, struct err *err);
+
+// snapshot_drop_cursors closes the idle ones, before the snapshot's transaction
+// moves on or ends.
+void snapshot_drop_cursors(struct snapshot *snapshot);
 
 // snapshot_segment finds the reader of the segment that holds an id; NULL: it
 // is in the tail or nowhere.

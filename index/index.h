@@ -169,6 +169,11 @@ MUST_USE bool cursor_open(struct cursor **out, struct snapshot *snapshot,
                           struct err *err);
 void cursor_close(struct cursor *cursor);
 
+// cursor_accept_short lets a cursor of one key also give postings of other keys
+// that are shortened to the same: for who looks at the entries anyway.  Before
+// the first cursor_next.
+void cursor_accept_short(struct cursor *cursor);
+
 // cursor_next gives the next posting; at the end `*found` is false.
 MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
                           bool *found, struct err *err);

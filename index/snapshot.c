@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "index/base/varint.h"
 #include "index/handle.h"
 
 enum {
@@ -22,6 +23,9 @@ static void drop_files(struct snapshot *snapshot)
 {
     struct files *files = &snapshot->index->files;
 
+    for (size_t i = 0; i < snapshot->num_runs && snapshot->idle_runs; i++) {
+        run_cursor_close(snapshot->idle_runs[i]);
+    }
     for (size_t i = 0; i < snapshot->num_segments; i++) {
         segment_reader_close(snapshot->segments[i].reader);
         files_give_back(files, snapshot->segments[i].file);
@@ -31,9 +35,11 @@ static void drop_files(struct snapshot *snapshot)
     }
     free(snapshot->segments);
     free(snapshot->runs);
+    free(snapshot->idle_runs);
     free(snapshot->list);
     snapshot->segments = NULL;
     snapshot->runs = NULL;
+    snapshot->idle_runs = NULL;
     snapshot->list = NULL;
     snapshot->num_segments = snapshot->num_readers = 0;
     snapshot->num_runs = snapshot->num_list = 0;
@@ -86,7 +92,9 @@ static bool load_files(struct snapshot *snapshot, bool *gone, struct err *err)
     snapshot->num_list = num;
     snapshot->segments = calloc(num + 1, sizeof *snapshot->segments);
     snapshot->runs = calloc(num + 1, sizeof(struct index_file *));
-    if (snapshot->segments == NULL || snapshot->runs == NULL) {
+    snapshot->idle_runs = calloc(num + 1, sizeof(struct run_cursor *));
+    if (snapshot->segments == NULL || snapshot->runs == NULL ||
+        snapshot->idle_runs == NULL) {
         return err_set(err, ERR_MEMORY, "index: no memory");
     }
     for (size_t i = 0; i < num; i++) {
@@ -148,6 +156,7 @@ bool snapshot_open(struct snapshot **out, struct index *index, struct err *err)
 void snapshot_close(struct snapshot *snapshot)
 {
     if (snapshot == NULL) return;
+    snapshot_drop_cursors(snapshot);
     drop_files(snapshot);
     lmdb_abort(snapshot->txn);
     zstd_codec_free(snapshot->codec);
@@ -157,12 +166,14 @@ void snapshot_close(struct snapshot *snapshot)
 
 bool snapshot_renew(struct snapshot *snapshot, bool *changed, struct err *err)
 {
+    snapshot_drop_cursors(snapshot);
     return lmdb_renew(snapshot->txn, changed, err) &&
            (!*changed || load(snapshot, err));
 }
 
 void snapshot_park(struct snapshot *snapshot)
 {
+    snapshot_drop_cursors(snapshot);
     lmdb_park(snapshot->txn);
 }
 
@@ -461,6 +472,48 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
     return true;
 }
 
+// A number stands for the same certificate as long as the index lives.
+static bool find_issuer(struct snapshot *snapshot, uint64_t number,
+                        struct sha256_hash *fingerprint, struct err *err)
+{
+    struct snapshot_issuer *kept = &snapshot->issuers[number % ISSUERS_KEPT];
+
+    if (kept->number != number + 1) {
+        if (!tail_issuer_number(&snapshot->index->tail, snapshot->txn, number,
+                                &kept->fingerprint, err)) {
+            kept->number = 0;
+            return false;
+        }
+        kept->number = number + 1;
+    }
+    *fingerprint = kept->fingerprint;
+    return true;
+}
+
+// Makes a record's chain: fingerprints, in `arena`.
+static bool read_chain(struct snapshot *snapshot, const struct record *record,
+                       const struct sha256_hash **chain, struct arena *arena,
+                       struct err *err)
+{
+    struct bytes numbers = record->chain;
+    struct sha256_hash *out =
+        arena_alloc(arena, record->num_chain * sizeof *out);
+
+    if (out == NULL && record->num_chain != 0) {
+        return err_set(err, ERR_MEMORY, "index: no memory");
+    }
+    for (size_t i = 0; i < record->num_chain; i++) {
+        uint64_t number;
+
+        if (!varint_read(&numbers, &number) || number > UINT32_MAX) {
+            return err_set(err, ERR_INDEX, "index damaged: a record's chain");
+        }
+        if (!find_issuer(snapshot, number, &out[i], err)) return false;
+    }
+    *chain = out;
+    return true;
+}
+
 bool snapshot_decode(struct snapshot *snapshot, const struct record *record,
                      struct bytes plain, unsigned parts, struct entry *entry,
                      struct arena *arena, struct err *err)
@@ -468,8 +521,7 @@ bool snapshot_decode(struct snapshot *snapshot, const struct record *record,
     struct entry_bytes bytes;
 
     if (!record_read_payload(&bytes, record, plain, arena, err) ||
-        !tail_chain(&snapshot->index->tail, snapshot->txn, record, &bytes.chain,
-                    arena, err)) {
+        !read_chain(snapshot, record, &bytes.chain, arena, err)) {
         return false;
     }
     bytes.num_chain = record->num_chain;
@@ -501,6 +553,8 @@ bool snapshot_group(struct snapshot *snapshot, uint64_t id,
                     struct err *err)
 {
     static const struct sha256_hash none;
+    unsigned parts =
+        ENTRY_TBS_SHA256 | ENTRY_CERTIFICATE_SHA256 | ENTRY_LEAF_HASH;
     struct record record, again;
     struct bytes plain;
     struct entry entry;
@@ -510,8 +564,8 @@ bool snapshot_group(struct snapshot *snapshot, uint64_t id,
     }
     *group = record.facts.group;
     if (!sha256_equal(group, &none)) return true;
-    if (!snapshot_decode(snapshot, &record, plain, ENTRY_ALL, &entry, arena,
-                         err)) {
+    if ((record.bits & RECORD_HAS_TBS) != 0) parts = ENTRY_TBS_SHA256;
+    if (!snapshot_decode(snapshot, &record, plain, parts, &entry, arena, err)) {
         return err_wrap(err, "entry %" PRIu64, id);
     }
     record_of(&again, &entry, record.facts.log, false);

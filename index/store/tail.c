@@ -450,31 +450,20 @@ bool tail_read(const struct tail *tail, struct lmdb_txn *txn, uint64_t id,
     return err_wrap(err, "entry %" PRIu64, id);
 }
 
-bool tail_chain(const struct tail *tail, struct lmdb_txn *txn,
-                const struct record *record, const struct sha256_hash **chain,
-                struct arena *arena, struct err *err)
+bool tail_issuer_number(const struct tail *tail, struct lmdb_txn *txn,
+                        uint64_t number, struct sha256_hash *fingerprint,
+                        struct err *err)
 {
-    struct bytes numbers = record->chain, row;
-    struct sha256_hash *out =
-        arena_zalloc(arena, record->num_chain, sizeof *out);
     uint8_t raw[ISSUER_KEY_MAX];
+    struct bytes row;
+    bool found;
 
-    if (out == NULL && record->num_chain != 0) return no_memory(err);
-    for (size_t i = 0; i < record->num_chain; i++) {
-        uint64_t number;
-        bool found;
-
-        if (!varint_read(&numbers, &number) || number > UINT32_MAX) {
-            return row_damaged("entries", err);
-        }
-        if (!row_get(txn, tail->issuers, "issuers", number_key(raw, number),
-                     &row, &found, err)) {
-            return false;
-        }
-        if (!found || row.len != SHA256_LEN) return row_damaged("issuers", err);
-        memcpy(out[i].bytes, row.data, SHA256_LEN);
+    if (!row_get(txn, tail->issuers, "issuers", number_key(raw, number), &row,
+                 &found, err)) {
+        return false;
     }
-    *chain = out;
+    if (!found || row.len != SHA256_LEN) return row_damaged("issuers", err);
+    memcpy(fingerprint->bytes, row.data, SHA256_LEN);
     return true;
 }
 

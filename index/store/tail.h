@@ -80,8 +80,9 @@ MUST_USE bool tail_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
 MUST_USE bool tail_read(const struct tail *tail, struct lmdb_txn *txn,
                         uint64_t id, struct record *record, struct err *err);
 
-// tail_chain makes a record's chain: fingerprints, in `arena`.
-MUST_USE bool tail_chain(const struct tail *tail, struct lmdb_txn *txn,
-                         const struct record *record,
-                         const struct sha256_hash **chain, struct arena *arena,
-                         struct err *err);
+// tail_issuer_number gives the fingerprint of the issuer that records call by
+// this number.
+MUST_USE bool tail_issuer_number(const struct tail *tail, struct lmdb_txn *txn,
+                                 uint64_t number,
+                                 struct sha256_hash *fingerprint,
+                                 struct err *err);
