@@ -2,7 +2,9 @@
 # servers.sh - real log servers on loopback, built and started: Trillian with
 # CTFE on PostgreSQL, Sunlight with Skylight; certspotter and fsck as peers.
 #
-#   bash tests/interop/servers.sh build [NAME...]   build them (all)
+#   bash tests/interop/servers.sh build [NAME...]   build them (all), or the
+#                                                   peers that bench runs:
+#                                                   scanlog, sunlight-client
 #   . tests/interop/servers.sh                      what the tests share
 #
 # Programs are built once into SANCT_INTEROP_CACHE (build/interop).  Without a
@@ -46,6 +48,20 @@ go_build() { # NAME MODULE VERSION "PACKAGE..." REPLACEMENT...
     touch "$cache/$name-$version.built"
     echo "built: $name $version, $((SECONDS - began)) s"
 }
+# A program of ours around a library of theirs.
+go_build_own() { # NAME MODULE VERSION SOURCE
+    local name=$1 began=$SECONDS
+    [ "$cache/bin/$name" -nt "$4" ] && return 0
+    mkdir -p "$cache/source/$name"
+    go_module "$name" "$2" "$3" >"$cache/source/$name/go.mod"
+    cp "$4" "$cache/source/$name/main.go"
+    if ! (cd "$cache/source/$name" && GOTOOLCHAIN=local GOFLAGS=-buildvcs=false \
+        go build -mod=mod -o "$cache/bin/$name" .) >"$cache/$name.log" 2>&1; then
+        tail -n 20 "$cache/$name.log" >&2
+        return 1
+    fi
+    echo "built: $name with $2 $3, $((SECONDS - began)) s"
+}
 build_one() {
     case $1 in
     trillian) go_build trillian github.com/google/trillian v1.7.2 \
@@ -55,6 +71,9 @@ build_one() {
     certspotter) go_build certspotter software.sslmate.com/src/certspotter v0.24.2 "cmd/certspotter" ;;
     fsck) go_build fsck github.com/transparency-dev/tesseract v0.1.2 "cmd/fsck" \
         "github.com/transparency-dev/tessera v1.0.3" "github.com/transparency-dev/formats v0.1.1" ;;
+    scanlog) go_build scanlog github.com/google/certificate-transparency-go v1.3.3 "scanner/scanlog" ;;
+    sunlight-client) go_build_own sunlight-client filippo.io/sunlight v0.8.1 \
+        "$interop_dir/../../bench/peers/sunlight_client.go" ;;
     *) echo "servers.sh: no server named $1" >&2 && return 2 ;;
     esac
 }
