@@ -7,6 +7,8 @@
 
 #include "index/base/sha256.h"
 
+#include <endian.h>
+
 #include "index/base/sha256_lanes.h"
 
 enum { LENGTH_LEN = 8, PADDING_FIRST = 0x80 };
@@ -37,10 +39,11 @@ static void pad(struct stream *stream, size_t fill)
 {
     size_t num = fill + 1 + LENGTH_LEN <= SHA256_BLOCK_LEN ? 1 : 2;
     size_t length_at = num * SHA256_BLOCK_LEN - LENGTH_LEN;
+    uint64_t bits = htobe64(stream->len * 8);
 
     stream->buffer[fill++] = PADDING_FIRST;
     memset(stream->buffer + fill, 0, length_at - fill);
-    bytes_put_uint(stream->buffer + length_at, stream->len * 8, LENGTH_LEN);
+    memcpy(stream->buffer + length_at, &bits, LENGTH_LEN);
     stream->num_blocks = num;
     stream->ended = true;
 }
@@ -92,10 +95,12 @@ static void stream_begin(struct stream *stream,
 
 static void stream_end(const struct stream *stream)
 {
-    for (size_t i = 0; i < COUNT_OF(stream->lane.state); i++) {
-        bytes_put_uint(stream->message->out->bytes + 4 * i,
-                       stream->lane.state[i], 4);
+    uint32_t words[8];
+
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        words[i] = htobe32(stream->lane.state[i]);
     }
+    memcpy(stream->message->out->bytes, words, SHA256_LEN);
 }
 
 static void hash_side_by_side(const struct sha256_message *messages, size_t num)
