@@ -12,9 +12,8 @@ enum {
     TYPE_SHIFT = 4,
     TYPE_UNKNOWN = 2, // LEAF_UNKNOWN, in four bits
     BITS_ALL = 0x1f,
-    // Of a key's bits these stay, so that its type and size can be told.
-    KEY_HEAD_LEN = 12,
-    KEY_TAIL_LEN = 5,
+    TAG_SEQUENCE = DER_CONSTRUCTED | DER_SEQUENCE,
+    KEY_HEAD_LEN = 2,
     CHAIN_NUMBER_LEN_MAX = 10,
 };
 
@@ -173,38 +172,60 @@ static bool is_plain(const struct der *element, uint8_t tag)
                element->whole.data + element->whole.len;
 }
 
-static bool is_key_type_same(struct bytes a, struct bytes b)
+// The modulus, but for its highest bit, which tells its size.
+static void blank_rsa(uint8_t *copy, struct bytes original, struct bytes bits)
 {
-    struct buffer of_a = {0}, of_b = {0};
-    bool same;
+    struct der key, modulus;
+    struct bytes view = bits, n;
 
-    cert_append_key_type(&of_a, a);
-    cert_append_key_type(&of_b, b);
-    same = bytes_equal(buffer_bytes(&of_a), buffer_bytes(&of_b));
-    buffer_cleanup(&of_a);
-    buffer_cleanup(&of_b);
-    return same;
-}
-
-static void blank_key(uint8_t *copy, const struct cert *cert)
-{
-    struct bytes view = cert->spki, blanked;
-    struct der spki, algorithm, key;
-    size_t offset;
-
-    if (!der_read(&view, &spki) || !der_read(&spki.content, &algorithm) ||
-        !der_read(&spki.content, &key) || !is_plain(&key, DER_BIT_STRING) ||
-        key.content.len <= KEY_HEAD_LEN + KEY_TAIL_LEN) {
+    if (!bytes_skip(&view, 1) || !der_read(&view, &key) ||
+        !is_plain(&key, TAG_SEQUENCE) || !der_read(&key.content, &modulus) ||
+        !is_plain(&modulus, DER_INTEGER)) {
         return;
     }
-    blank(copy, cert->der,
-          bytes_of(key.content.data + KEY_HEAD_LEN,
-                   key.content.len - KEY_HEAD_LEN - KEY_TAIL_LEN));
-    // A key whose first bytes do not tell its size stays as it is.
-    offset = (size_t)(cert->spki.data - cert->der.data);
-    blanked = bytes_of(copy + offset, cert->spki.len);
-    if (!is_key_type_same(cert->spki, blanked)) {
-        memcpy(copy + offset, cert->spki.data, cert->spki.len);
+    n = modulus.content;
+    while (n.len > 0 && n.data[0] == 0) {
+        (void)bytes_skip(&n, 1);
+    }
+    if (n.len == 0) return;
+    blank(copy, original, n);
+    copy[n.data - original.data] =
+        (uint8_t)(0x80u >> (__builtin_clz(n.data[0]) - 24));
+}
+
+// The first octets tell what form a point has.
+static void blank_key(uint8_t *copy, const struct cert *cert)
+{
+    static const uint8_t rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
+                                  0x0d, 0x01, 0x01, 0x01};
+    struct bytes view = cert->spki;
+    struct der spki, algorithm, oid, key;
+
+    if (!der_read(&view, &spki) || !der_read(&spki.content, &algorithm) ||
+        !der_read(&algorithm.content, &oid) || !der_read(&spki.content, &key) ||
+        !is_plain(&key, DER_BIT_STRING)) {
+        return;
+    }
+    if (bytes_equal(oid.content, bytes_of(rsa, sizeof rsa))) {
+        blank_rsa(copy, cert->der, key.content);
+    } else if (bytes_skip(&key.content, KEY_HEAD_LEN)) {
+        blank(copy, cert->der, key.content);
+    }
+}
+
+// What follows from the key, mostly.
+static void blank_key_identifier(uint8_t *copy, const struct cert *cert)
+{
+    static const uint8_t oid[] = {0x55, 0x1d, 0x0e};
+    struct bytes value;
+    struct der identifier;
+    bool critical;
+
+    if (cert_find_extension(cert, bytes_of(oid, sizeof oid), &value,
+                            &critical) &&
+        der_read(&value, &identifier) &&
+        is_plain(&identifier, DER_OCTET_STRING)) {
+        blank(copy, cert->der, identifier.content);
     }
 }
 
@@ -255,6 +276,7 @@ static void append_skeleton(struct buffer *out, const struct cert *cert)
     buffer_append(out, cert->der);
     blank_signature(copy, cert);
     blank_key(copy, cert);
+    blank_key_identifier(copy, cert);
     blank_scts(copy, cert);
 }
 
@@ -276,6 +298,13 @@ void record_append_payload(struct buffer *out, const struct record *record,
     } else {
         append_full(out, entry);
     }
+}
+
+bool record_layout_of(struct record_layout *out, uint8_t form)
+{
+    out->has_issuer_key_hash = form >= FORM_TBS;
+    out->is_precert = form == (FORM_FROM_PRECERT | FORM_HAS_PRECERT);
+    return form == FORM_CERTIFICATE || form == FORM_TBS || out->is_precert;
 }
 
 // ------------------------------------------------------------ reading

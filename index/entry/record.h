@@ -18,9 +18,9 @@
 //   certificate or leaf (the rest), each where the form has it
 //
 // RECORD_FULL gives back every byte that the log served.  RECORD_FACTS keeps a
-// skeleton: the certificate with its signature, the bits of its key and the
-// signatures of its SCTs set to zero (they compress to nothing), read by the
-// same reader, and the hashes of the original.  What could not be read whole
+// skeleton: the certificate with its signature, the bits of its key, the key's
+// identifier and the signatures of its SCTs set to zero (they compress to
+// nothing), read by the same reader, and the hashes of the original.  What could not be read whole
 // is kept in full under either.  Kind 3 is left for a difference to another
 // record.
 //
@@ -80,6 +80,16 @@ void record_of(struct record *record, const struct entry *entry, uint32_t log,
 // Look at buffer_ok.
 void record_append_payload(struct buffer *out, const struct record *record,
                            const struct entry *entry);
+
+// What a payload that is little but one certificate is made of: its form, the
+// issuer's key hash where it has one, extensions, then a vector that is a
+// precertificate, or to the end a certificate or TBSCertificate.
+struct record_layout {
+    bool has_issuer_key_hash, is_precert;
+};
+
+// record_layout_of reads a payload's first byte; false: it is another payload.
+MUST_USE bool record_layout_of(struct record_layout *out, uint8_t form);
 
 // record_append_head appends kind to hashes.
 void record_append_head(struct buffer *out, const struct record *record);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "index/base/varint.h"
+#include "index/store/frame.h"
 #include "index/store/segment_file.h"
-#include "index/store/zstd.h"
+#include "index/store/template.h"
 
 // ------------------------------------------------------------ opening
 
@@ -15,6 +16,7 @@ struct segment {
     struct lmdb *env;
     struct segment_dbs dbs;
     struct zstd_dictionary *dictionary; // NULL: none
+    struct templates *templates;
     struct segment_stat stat;
     char *path;
 };
@@ -29,26 +31,90 @@ static bool get_meta(const struct segment *segment, struct lmdb_txn *txn,
                     &found, err);
 }
 
+// The content of a block of `name`; `*found` false: there is none.
+static bool get_content(const struct segment *segment, struct lmdb_txn *txn,
+                        const char *name, struct bytes *content, bool *found,
+                        struct err *err)
+{
+    struct bytes block;
+
+    if (!get_meta(segment, txn, name, &block, err)) return false;
+    *found = block.data != NULL;
+    return !*found || block_open(bytes_from_text(name), block, content) ||
+           err_set(err, ERR_INDEX,
+                   "index damaged: %s: the checksum of its %s differs",
+                   segment->path, name);
+}
+
+static bool load_dictionary(struct segment *segment, struct lmdb_txn *txn,
+                            struct err *err)
+{
+    struct bytes dictionary;
+    bool found;
+
+    if (!get_content(segment, txn, SEGMENT_DICTIONARY, &dictionary, &found,
+                     err)) {
+        return false;
+    }
+    return !found ||
+           zstd_dictionary_new(&segment->dictionary, dictionary, err) ||
+           err_wrap(err, "%s", segment->path);
+}
+
+static bool unpack_templates(struct segment *segment, struct bytes packed,
+                             uint8_t *table, size_t len, struct err *err)
+{
+    struct zstd_codec *codec;
+    bool no_memory, ok;
+
+    if (!zstd_codec_new(&codec, err)) return false;
+    ok = zstd_decompress(codec, NULL, packed, table, len, err) ||
+         err_wrap(err, "index damaged: %s: its templates", segment->path);
+    zstd_codec_free(codec);
+    if (!ok) return false;
+    if (templates_read(&segment->templates, bytes_of(table, len), &no_memory)) {
+        return true;
+    }
+    return no_memory ? segment_no_memory(segment->path, err)
+                     : segment_damaged(segment->path,
+                                       "its templates cannot be read", err);
+}
+
+static bool load_templates(struct segment *segment, struct lmdb_txn *txn,
+                           struct err *err)
+{
+    struct bytes packed;
+    uint8_t *table;
+    uint64_t len;
+    bool found, ok;
+
+    if (!get_content(segment, txn, SEGMENT_TEMPLATES, &packed, &found, err)) {
+        return false;
+    }
+    if (!found || !varint_read(&packed, &len) || len > TEMPLATE_TABLE_MAX) {
+        return segment_damaged(segment->path, "it has no templates", err);
+    }
+    table = malloc((size_t)len + 1);
+    if (table == NULL) return segment_no_memory(segment->path, err);
+    ok = unpack_templates(segment, packed, table, (size_t)len, err);
+    free(table);
+    return ok;
+}
+
 static bool load(struct segment *segment, struct lmdb_txn *txn, struct err *err)
 {
-    struct bytes meta, block, dictionary;
+    struct bytes meta;
 
     if (!segment_dbs_open(&segment->dbs, txn, err)) {
         return err_wrap(err, "%s", segment->path);
     }
     if (!get_meta(segment, txn, SEGMENT_META, &meta, err) ||
-        !segment_meta_read(segment->path, meta, &segment->stat, err) ||
-        !get_meta(segment, txn, SEGMENT_DICTIONARY, &block, err)) {
+        !segment_meta_read(segment->path, meta, &segment->stat, err)) {
         return false;
     }
     segment->stat.bytes = lmdb_size_bytes(segment->env);
-    if (block.data == NULL) return true;
-    if (!block_open(bytes_from_text(SEGMENT_DICTIONARY), block, &dictionary)) {
-        return segment_damaged(segment->path,
-                               "the checksum of its dictionary differs", err);
-    }
-    return zstd_dictionary_new(&segment->dictionary, dictionary, err) ||
-           err_wrap(err, "%s", segment->path);
+    return load_dictionary(segment, txn, err) &&
+           load_templates(segment, txn, err);
 }
 
 bool segment_open(struct segment **out, const char *path, struct err *err)
@@ -81,6 +147,7 @@ void segment_close(struct segment *segment)
     if (segment == NULL) return;
     lmdb_close(segment->env);
     zstd_dictionary_free(segment->dictionary);
+    templates_free(segment->templates);
     free(segment->path);
     free(segment);
 }
@@ -105,8 +172,9 @@ struct segment_reader {
     struct lmdb_txn *txn;
     struct zstd_codec *codec;
     struct place records, facts;
-    struct buffer plain; // of the frame that was read last
-    struct bytes frame;  // which it was
+    struct frame frame;  // that was read last
+    struct buffer plain; // of it
+    struct buffer body;  // of the record that was read last
 };
 
 bool segment_reader_open(struct segment_reader **out,
@@ -137,6 +205,7 @@ void segment_reader_close(struct segment_reader *reader)
     lmdb_abort(reader->txn);
     zstd_codec_free(reader->codec);
     buffer_cleanup(&reader->plain);
+    buffer_cleanup(&reader->body);
     free(reader);
 }
 
@@ -210,48 +279,46 @@ static bool read_size(struct bytes *view, size_t *size)
 {
     uint64_t value;
 
-    if (!varint_read(view, &value) || value > SEGMENT_PLAIN_LEN_MAX)
-        return false;
+    if (!varint_read(view, &value) || value > FRAME_PLAIN_MAX) return false;
     *size = (size_t)value;
     return true;
 }
 
 // Finds the frame of the id and, of it, how many records come before.
 static bool find_frame(const struct segment_reader *reader, uint64_t id,
-                       struct bytes *frame, size_t *num, size_t *plain_len,
-                       size_t *before)
+                       struct frame *frame, size_t *before)
 {
     struct bytes view = reader->records.content;
-    size_t total, len;
+    size_t total;
 
     if (!read_size(&view, &total) || total == 0 ||
         reader->records.last_id - id >= total) {
         return false;
     }
     *before = total - 1 - (size_t)(reader->records.last_id - id);
-    while (read_size(&view, num) && read_size(&view, plain_len) &&
-           read_size(&view, &len) && bytes_read_take(&view, frame, len)) {
-        if (*before < *num) return true;
-        *before -= *num;
+    while (frame_read(frame, &view)) {
+        if (*before < frame->num) return true;
+        *before -= frame->num;
     }
     return false;
 }
 
-static bool unpack(struct segment_reader *reader, struct bytes frame,
-                   size_t plain_len, struct err *err)
+static bool unpack(struct segment_reader *reader, const struct frame *frame,
+                   struct err *err)
 {
-    if (frame.data == reader->frame.data) return true;
-    reader->frame = bytes_of(NULL, 0);
+    if (frame->packed.data == reader->frame.packed.data) return true;
+    reader->frame.packed = bytes_of(NULL, 0);
     buffer_reset(&reader->plain);
-    if (!buffer_reserve(&reader->plain, plain_len)) {
+    if (!buffer_reserve(&reader->plain, frame->plain_len)) {
         return segment_no_memory(reader->segment->path, err);
     }
-    if (!zstd_decompress(reader->codec, reader->segment->dictionary, frame,
-                         reader->plain.data, plain_len, err)) {
+    if (!zstd_decompress(reader->codec, reader->segment->dictionary,
+                         frame->packed, reader->plain.data, frame->plain_len,
+                         err)) {
         return err_wrap(err, "index damaged: %s", reader->segment->path);
     }
-    reader->plain.len = plain_len;
-    reader->frame = frame;
+    reader->plain.len = frame->plain_len;
+    reader->frame = *frame;
     return true;
 }
 
@@ -278,7 +345,7 @@ static bool read_chain(struct bytes *view, struct record *record)
     return true;
 }
 
-static bool read_record(struct record *record, struct bytes view)
+static bool read_body(struct record *record, struct bytes view)
 {
     uint64_t kind, bits;
 
@@ -288,32 +355,45 @@ static bool read_record(struct record *record, struct bytes view)
     }
     record->kind = (enum record_kind)kind;
     record->bits = (uint8_t)bits;
-    if (kind == RECORD_FACTS) {
-        if (!read_hash(&view, &record->facts.group) ||
-            !read_hash(&view, &record->leaf_hash) ||
-            ((bits & RECORD_HAS_CERTIFICATE) != 0 &&
-             !read_hash(&view, &record->certificate_sha256)) ||
-            ((bits & RECORD_HAS_SPKI) != 0 &&
-             !read_hash(&view, &record->spki_sha256))) {
-            return false;
-        }
-    }
     record->plain_len = view.len;
     record->payload = view;
     return kind == RECORD_FULL || kind == RECORD_FACTS;
 }
 
-static bool read_at(const struct segment_reader *reader, size_t before,
-                    struct record *record)
+static bool read_hashes(const struct segment_reader *reader,
+                        struct record *record, uint64_t mark, struct bytes view)
 {
-    struct bytes view = buffer_bytes(&reader->plain), body;
-    size_t len;
+    struct bytes group;
 
-    for (size_t i = 0; i < before; i++) {
-        if (!read_size(&view, &len) || !bytes_skip(&view, len)) return false;
+    if (record->kind != RECORD_FACTS) return view.len == 0;
+    if (!bytes_read_take(&view, &group, SEGMENT_GROUP_LEN) ||
+        !read_hash(&view, &record->leaf_hash) ||
+        ((record->bits & RECORD_HAS_CERTIFICATE) != 0 &&
+         !read_hash(&view, &record->certificate_sha256)) ||
+        ((record->bits & RECORD_HAS_SPKI) != 0 &&
+         !read_hash(&view, &record->spki_sha256))) {
+        return false;
     }
-    return read_size(&view, &len) && bytes_read_take(&view, &body, len) &&
-           read_record(record, body);
+    segment_group_whole(&record->facts.group, reader->segment->stat.group_seed,
+                        mark, group);
+    return view.len == 0;
+}
+
+// Reads a record of the frame that was unpacked.
+static bool read_record(struct segment_reader *reader, size_t at,
+                        const struct segment_facts *facts,
+                        struct record *record)
+{
+    struct bytes text, raw;
+    uint32_t number;
+
+    buffer_reset(&reader->body);
+    return frame_record(&reader->frame, buffer_bytes(&reader->plain), at,
+                        &number, &text, &raw) &&
+           template_decode(reader->segment->templates, number, &record->facts,
+                           text, &raw, &reader->body) &&
+           read_body(record, buffer_bytes(&reader->body)) &&
+           read_hashes(reader, record, facts->group, raw);
 }
 
 static void set_facts(struct entry_facts *out,
@@ -333,8 +413,8 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
                   struct record *record, struct bytes *plain, struct err *err)
 {
     struct segment_facts facts;
-    struct bytes frame;
-    size_t num, plain_len, before;
+    struct frame frame;
+    size_t at;
 
     *record = (struct record){0};
     if (!segment_read_facts(reader, id, &facts, err) ||
@@ -342,16 +422,16 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
         !check(reader, &reader->records, err)) {
         return false;
     }
-    if (!find_frame(reader, id, &frame, &num, &plain_len, &before)) {
+    if (!find_frame(reader, id, &frame, &at)) {
         return segment_damaged(reader->segment->path, "a block cannot be read",
                                err);
     }
-    if (!unpack(reader, frame, plain_len, err)) return false;
-    if (!read_at(reader, before, record)) {
+    if (!unpack(reader, &frame, err)) return false;
+    set_facts(&record->facts, &facts);
+    if (!read_record(reader, at, &facts, record)) {
         return segment_damaged(reader->segment->path, "a record cannot be read",
                                err);
     }
-    set_facts(&record->facts, &facts);
     *plain = record->payload;
     return true;
 }

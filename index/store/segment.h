@@ -2,9 +2,11 @@
 //
 // An LMDB file without a folder:
 //
-//   records     last id(7) -> block: several records, compressed
+//   records     last id(7) -> block: several records
 //   facts       last id(7) -> block: what filters and grouping need
 //   meta        "segment"    -> struct segment_stat, the seed, as a block
+//               "templates"  -> a table (template.h), as a block: varint
+//                               length, zstd
 //               "dictionary" -> zstd dictionary, where there is one, as a block
 //
 // Facts (facts.h) are read in constant time, by id, without decompressing a
@@ -14,14 +16,14 @@
 //
 //   checksum     8
 //   num             varint, how many records
-//   frames          each: varint num, varint plain_len, varint frame_len, zstd
-//   plain           each record: varint len; then kind, bits, chain (varint
-//                   count and numbers), of RECORD_FACTS the group and the
-//                   hashes of record.h, payload
+//   frames          frame.h; of each record: its body by a template, and to
+//                   the end of raw, of RECORD_FACTS, what the facts do not
+//                   tell of the group, and the hashes of record.h
 //
 // The group's hash is told by 8 bytes under a seed of the index's (equal for
 // all segments, secret): segment_group().  Nobody can make two issuances look
-// like one, as a prefix of the hash would let a CA.
+// like one, as a prefix of the hash would let a CA.  With the other 24 bytes of
+// the hash it gives the first 8 back.
 //
 // Lifetime  what a reader gives lives until its next call; a file that was
 //           unlinked stays readable until it is closed.
@@ -52,8 +54,8 @@ uint64_t segment_group(uint64_t group_seed, const struct sha256_hash *group);
 struct segment_writer;
 
 // segment_writer_open makes the file `path`, which must not exist, for entries
-// from `first_id` on.  Records wait in memory, up to some MiB, until a
-// dictionary was learnt from them.
+// from `first_id` on.  The first records wait in memory, up to some MiB,
+// until templates and a dictionary were learnt from them.
 MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
                                   uint64_t first_id, uint64_t group_seed,
                                   struct err *err);
@@ -79,7 +81,7 @@ void segment_writer_close(struct segment_writer *writer);
 
 struct segment;
 
-// segment_open opens a file and digests its dictionary.
+// segment_open opens a file.
 MUST_USE bool segment_open(struct segment **out, const char *path,
                            struct err *err);
 void segment_close(struct segment *segment);

@@ -7,7 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 bool segment_dbs_open(struct segment_dbs *dbs, struct lmdb_txn *txn,
                       struct err *err)
@@ -29,7 +29,21 @@ bool segment_damaged(const char *path, const char *what, struct err *err)
 
 uint64_t segment_group(uint64_t group_seed, const struct sha256_hash *group)
 {
-    return XXH3_64bits_withSeed(group->bytes, SHA256_LEN, group_seed);
+    uint64_t first;
+
+    memcpy(&first, group->bytes, sizeof first);
+    return first ^ XXH3_64bits_withSeed(group->bytes + sizeof first,
+                                        SEGMENT_GROUP_LEN, group_seed);
+}
+
+void segment_group_whole(struct sha256_hash *group, uint64_t group_seed,
+                         uint64_t mark, struct bytes rest)
+{
+    uint64_t first =
+        mark ^ XXH3_64bits_withSeed(rest.data, SEGMENT_GROUP_LEN, group_seed);
+
+    memcpy(group->bytes, &first, sizeof first);
+    memcpy(group->bytes + sizeof first, rest.data, SEGMENT_GROUP_LEN);
 }
 
 struct bytes segment_id_key(uint8_t out[LMDB_ID_LEN], uint64_t id)

@@ -6,9 +6,10 @@
 
 enum {
     SEGMENT_META_LEN = 8 + 1 + 6 * 8,
-    SEGMENT_PLAIN_LEN_MAX = 1 << 28, // of a frame, as it is before compression
+    SEGMENT_GROUP_LEN = SHA256_LEN - 8, // of a group's hash, beside the mark
 };
 #define SEGMENT_META "segment"
+#define SEGMENT_TEMPLATES "templates"
 #define SEGMENT_DICTIONARY "dictionary"
 
 struct segment_dbs {
@@ -27,6 +28,11 @@ void segment_meta_write(uint8_t out[SEGMENT_META_LEN],
                         const struct segment_stat *stat);
 MUST_USE bool segment_meta_read(const char *path, struct bytes block,
                                 struct segment_stat *stat, struct err *err);
+
+// segment_group_whole gives a group back from its mark and all but its first 8
+// bytes: SEGMENT_GROUP_LEN.
+void segment_group_whole(struct sha256_hash *group, uint64_t group_seed,
+                         uint64_t mark, struct bytes rest);
 
 // segment_no_memory and segment_damaged say so of a file, and return false.
 bool segment_no_memory(const char *path, struct err *err);

@@ -13,7 +13,7 @@
 #include "index/base/err.h"
 
 enum {
-    ZSTD_DICTIONARY_MAX = 64 * 1024,
+    ZSTD_DICTIONARY_MAX = 8 * 1024,
     ZSTD_LEVEL = 1,
 };
 
