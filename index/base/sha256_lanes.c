@@ -128,38 +128,50 @@ INSIDE void four_more(struct rounds *rounds, size_t first, size_t i)
 }
 
 // Each step of every lane before the next one's.  EACH(f) is f for each lane.
-#define OPEN(i) rounds_open(&rounds[i], lanes[i]);
-#define BEGIN(i) block_begin(&rounds[i], lanes[i]);
-#define ROUNDS_0(i) four_rounds(&rounds[i], 0, 0);
-#define ROUNDS_1(i) four_rounds(&rounds[i], 0, 1);
-#define ROUNDS_2(i) four_rounds(&rounds[i], 0, 2);
-#define ROUNDS_3(i) four_rounds(&rounds[i], 0, 3);
-#define MORE_0(i) four_more(&rounds[i], first, 0);
-#define MORE_1(i) four_more(&rounds[i], first, 1);
-#define MORE_2(i) four_more(&rounds[i], first, 2);
-#define MORE_3(i) four_more(&rounds[i], first, 3);
-#define END(i) block_end(&rounds[i]);
-#define CLOSE(i) rounds_close(&rounds[i], lanes[i]);
+#define OPEN(i) rounds_open(&rounds[i], lanes[i])
+#define BEGIN(i) block_begin(&rounds[i], lanes[i])
+#define ROUNDS_0(i) four_rounds(&rounds[i], 0, 0)
+#define ROUNDS_1(i) four_rounds(&rounds[i], 0, 1)
+#define ROUNDS_2(i) four_rounds(&rounds[i], 0, 2)
+#define ROUNDS_3(i) four_rounds(&rounds[i], 0, 3)
+#define MORE_0(i) four_more(&rounds[i], first, 0)
+#define MORE_1(i) four_more(&rounds[i], first, 1)
+#define MORE_2(i) four_more(&rounds[i], first, 2)
+#define MORE_3(i) four_more(&rounds[i], first, 3)
+#define END(i) block_end(&rounds[i])
+#define CLOSE(i) rounds_close(&rounds[i], lanes[i])
 #define COMPRESS(name, num, EACH)                                              \
     WITH_SHA static void name(struct sha256_lane *const *lanes,                \
                               size_t num_blocks)                               \
     {                                                                          \
         struct rounds rounds[num];                                             \
                                                                                \
-        EACH(OPEN)                                                             \
+        EACH(OPEN);                                                            \
         for (; num_blocks > 0; num_blocks--) {                                 \
-            EACH(BEGIN)                                                        \
-            EACH(ROUNDS_0)                                                     \
-            EACH(ROUNDS_1) EACH(ROUNDS_2) EACH(                                \
-                ROUNDS_3) for (size_t first = 16; first < 64; first += 16){    \
-                EACH(MORE_0) EACH(MORE_1) EACH(MORE_2) EACH(MORE_3)} EACH(END) \
+            EACH(BEGIN);                                                       \
+            EACH(ROUNDS_0);                                                    \
+            EACH(ROUNDS_1);                                                    \
+            EACH(ROUNDS_2);                                                    \
+            EACH(ROUNDS_3);                                                    \
+            for (size_t first = 16; first < 64; first += 16) {                 \
+                EACH(MORE_0);                                                  \
+                EACH(MORE_1);                                                  \
+                EACH(MORE_2);                                                  \
+                EACH(MORE_3);                                                  \
+            }                                                                  \
+            EACH(END);                                                         \
         }                                                                      \
-        EACH(CLOSE)                                                            \
+        EACH(CLOSE);                                                           \
     }
 
 #define ONE(f) f(0)
-#define TWO(f) f(0) f(1)
-#define THREE(f) f(0) f(1) f(2)
+#define TWO(f)                                                                 \
+    f(0);                                                                      \
+    f(1)
+#define THREE(f)                                                               \
+    f(0);                                                                      \
+    f(1);                                                                      \
+    f(2)
 
 COMPRESS(compress_one, 1, ONE)
 COMPRESS(compress_two, 2, TWO)
