@@ -1,8 +1,9 @@
 #!/bin/bash
-# kill_compact - SIGKILL and SIGTERM at random moments of a bulk load and of
-# sanct index compact: the content stays, and nothing is left behind.
+# kill_compact - SIGKILL and SIGTERM at random moments of a bulk load, of the
+# merges that it begins, and of sanct index compact: the content stays, and
+# nothing is left behind.
 #
-# ENTRIES (60,000), KILLS (10).
+# ENTRIES (60,000), KILLS (10) of each kind.
 . "$(dirname "$0")/../e2e/lib.sh"
 entries=${ENTRIES:-60000} kills=${KILLS:-10}
 RANDOM=${SEED:-7}
@@ -16,19 +17,28 @@ named() {
 }
 pause() { sleep "0.$(printf %03d $((RANDOM % $1)))"; }
 
+# load_killed MEMORY: loads, killed at random moments, begun anew when done.
+load_killed() {
+    local killed=0 pid
+    while [ "$killed" -lt "$kills" ]; do
+        ingest cut log static --memory "$1" 2>/dev/null &
+        pid=$!
+        pause 999
+        # The job is a shell function: its child is the program.
+        if pkill -KILL -P "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
+        wait "$pid" 2>/dev/null && rm -rf "$dir/cut" # it was done: begin again
+    done
+    ingest cut log static --memory "$1" 2>/dev/null || die "the last run"
+    [ "$(digest cut)" = "$want" ] || die "the digest differs after kills in a load"
+    "$SANCT" index verify -i "$dir/cut" || die "verify after kills in a load"
+}
+
 start_log log --entries "$entries" --seed 12
 ingest whole log static --memory 200M 2>/dev/null || die "the undisturbed run"
 want=$(digest whole)
-
-for _ in $(seq "$kills"); do
-    ingest cut log static --memory 200M 2>/dev/null &
-    pid=$!
-    pause 999
-    pkill -KILL -P "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-done
-ingest cut log static --memory 200M 2>/dev/null || die "the last run"
-[ "$(digest cut)" = "$want" ] || die "the digest differs after kills in a load"
+load_killed 200M
+rm -rf "$dir/cut"
+load_killed 64M # small sets, and so many runs that they are merged
 
 for i in $(seq "$kills"); do
     "$SANCT" index compact -i "$dir/cut" &
@@ -42,9 +52,11 @@ for i in $(seq "$kills"); do
         [ "$(files)" = "$(named)" ] || die "a stopped compact left a file behind"
     fi
     [ "$(digest cut)" = "$want" ] || die "the digest differs after a kill in compact"
+    # Compacted: there is something to do again.
+    [ "$(named)" != 2 ] || { rm -rf "$dir/cut"; ingest cut log static --memory 64M 2>/dev/null || die "a load"; }
 done
 "$SANCT" index compact -i "$dir/cut" || die "compact"
 [ "$(digest cut)" = "$want" ] || die "the digest differs after compact"
 [ "$(files)" = 2 ] && [ "$(named)" = 2 ] || die "$(files) files, $(named) named"
 "$SANCT" index verify --deep -i "$dir/cut" || die "verify --deep"
-echo "$entries entries, $kills kills in a load and $kills in compact: digest $want"
+echo "$entries entries, 2 x $kills kills in a load and $kills in compact: digest $want"
