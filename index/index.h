@@ -122,6 +122,10 @@ MUST_USE bool snapshot_renew(struct snapshot *snapshot, bool *changed,
 // snapshot_renew cheap; nothing else may be asked in between.
 void snapshot_park(struct snapshot *snapshot);
 
+// snapshot_num_runs is how many runs of names there are: more than a few wait
+// to be merged.
+size_t snapshot_num_runs(const struct snapshot *snapshot);
+
 // snapshot_num_logs and snapshot_log list the logs, by number.
 size_t snapshot_num_logs(const struct snapshot *snapshot);
 const struct index_log *snapshot_log(const struct snapshot *snapshot,

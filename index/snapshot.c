@@ -179,6 +179,11 @@ void snapshot_park(struct snapshot *snapshot)
 
 // ------------------------------------------------------------ logs
 
+size_t snapshot_num_runs(const struct snapshot *snapshot)
+{
+    return snapshot->num_runs;
+}
+
 size_t snapshot_num_logs(const struct snapshot *snapshot)
 {
     return snapshot->num_logs;

@@ -18,7 +18,8 @@
 #include "index/place.h"
 #include "index/version.h"
 #include "ingest/choice.h"
-#include "ingest/download.h"
+#include "ingest/metrics.h"
+#include "ingest/metrics_server.h"
 #include "ingest/options.h"
 #include "ingest/parse/inflate.h"
 #include "ingest/pipeline.h"
@@ -59,6 +60,7 @@ static const char usage[] =
     "  --memory SIZE             bound on the process's own memory (1G)\n"
     "  --bind ADDR               source address (repeatable)\n"
     "  --proxy URL               HTTP proxy; default $HTTPS_PROXY\n"
+    "  --metrics SOCKET          Prometheus text over HTTP while it runs\n"
     "  --progress auto|bar|log|json|none\n"
     "  --log-format text|logfmt|json\n"
     "  --json                    a summary on stdout\n"
@@ -196,8 +198,8 @@ static double cpu_seconds(void)
 
 // Waits for the end; a first signal ends it soon, a second at once.  Returns
 // the signal, 0 when there was none.
-static int wait_for_end(struct pipeline *pipeline, const sigset_t *signals,
-                        struct summary_run *run)
+static int wait_for_end(struct pipeline *pipeline, struct rates *rates,
+                        const sigset_t *signals, struct summary_run *run)
 {
     struct timespec tick = {.tv_nsec = PROGRESS_TICK_MS * 1000000};
     uint64_t begun = now_ms();
@@ -208,7 +210,8 @@ static int wait_for_end(struct pipeline *pipeline, const sigset_t *signals,
         uint64_t memory = progress_memory_bytes();
 
         if (memory > run->peak_memory_bytes) run->peak_memory_bytes = memory;
-        progress_tick(pipeline, now_ms());
+        rates_tick(rates, pipeline, now_ms());
+        progress_tick(pipeline, rates, now_ms());
         if (number < 0) continue;
         if (caught != 0) _exit(128 + number);
         caught = number;
@@ -220,8 +223,9 @@ static int wait_for_end(struct pipeline *pipeline, const sigset_t *signals,
 }
 
 // Reads all logs; returns the exit code.
-static int run_pipeline(struct pipeline *pipeline, const sigset_t *signals,
-                        const struct options *options, struct err *err)
+static int run_pipeline(struct pipeline *pipeline, struct rates *rates,
+                        const sigset_t *signals, const struct options *options,
+                        struct err *err)
 {
     struct summary_run run = {0};
     struct buffer json = {0};
@@ -230,7 +234,7 @@ static int run_pipeline(struct pipeline *pipeline, const sigset_t *signals,
 
     progress_open(options->progress);
     if (pipeline_start(pipeline, err)) {
-        number = wait_for_end(pipeline, signals, &run);
+        number = wait_for_end(pipeline, rates, signals, &run);
     }
     progress_close();
     if (!pipeline_join(pipeline, err)) return err_exit_code(err->code);
@@ -290,6 +294,30 @@ static struct log_key **make_keys(const struct choice *choice, struct err *err)
     return keys;
 }
 
+// What is told to Prometheus; the pipeline once it is there.
+struct exposed {
+    struct pipeline *_Atomic pipeline;
+    struct rates *rates;
+    uint64_t memory;
+};
+
+static void write_metrics(struct buffer *out, void *context)
+{
+    struct exposed *exposed = context;
+    struct pipeline *pipeline = atomic_load(&exposed->pipeline);
+
+    if (pipeline == NULL) return;
+    metrics_append(out, pipeline, exposed->rates, exposed->memory);
+}
+
+static bool start_metrics(struct metrics_server **out, struct exposed *exposed,
+                          const struct options *options, struct err *err)
+{
+    return options->metrics == NULL ||
+           metrics_server_start(out, options->metrics, write_metrics, exposed,
+                                err);
+}
+
 static int ingest(const struct options *options, const struct choice *choice,
                   const sigset_t *signals, struct err *err)
 {
@@ -309,6 +337,8 @@ static int ingest(const struct options *options, const struct choice *choice,
         .poll_ms = options->poll_ms,
         .partial_after_ms = options->partial_after_ms,
     };
+    struct exposed exposed = {.memory = options->memory};
+    struct metrics_server *metrics = NULL;
     const char *dir = place_of_index(options->index_dir);
     struct log_key **keys = make_keys(choice, err);
     struct pipeline *pipeline = NULL;
@@ -317,13 +347,16 @@ static int ingest(const struct options *options, const struct choice *choice,
 
     if (keys == NULL) return err_exit_code(err->code);
     // A quarter of --memory is for what waits to be written.
-    if (index_open(&index, dir, INDEX_WRITE, err) &&
+    if (rates_new(&exposed.rates, err) &&
+        start_metrics(&metrics, &exposed, options, err) &&
+        index_open(&index, dir, INDEX_WRITE, err) &&
         index_set_memory(index, options->memory / 4, err) &&
         choice_check_age(choice, options, dir, err) &&
         pipeline_open(&pipeline, index, &given, err) &&
         add_logs(pipeline, index, choice, keys, options, err)) {
         *err = (struct err){0};
-        code = run_pipeline(pipeline, signals, options, err);
+        atomic_store(&exposed.pipeline, pipeline);
+        code = run_pipeline(pipeline, exposed.rates, signals, options, err);
     } else {
         code = err_exit_code(err->code);
     }
@@ -331,6 +364,8 @@ static int ingest(const struct options *options, const struct choice *choice,
         log_key_free(keys[i]);
     }
     free(keys);
+    metrics_server_stop(metrics);
+    rates_free(exposed.rates);
     pipeline_close(pipeline);
     index_close(index);
     return code;

@@ -357,8 +357,8 @@ static bool take(struct options *options, int option, const char *value,
     case OPTION_CHECK_ARCHIVE:
         return options->check_archive = true;
     case OPTION_METRICS:
-        return err_set(err, ERR_USAGE,
-                       "--metrics: this version serves no metrics");
+        options->metrics = value;
+        return true;
     default:
         return take_number(options, option, value, err);
     }

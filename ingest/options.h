@@ -48,6 +48,7 @@ struct options {
     bool tls_skip;
     uint64_t memory;
     struct option_list binds;
+    const char *metrics; // socket; NULL: none
     bool check_archive;
     bool json;
     enum progress_kind progress;

@@ -47,6 +47,7 @@ struct pipeline {
     pthread_t writer;
     bool writer_started;
     struct queue to_write;
+    atomic_size_t backlog; // batches at the writer
     atomic_bool stop;
     atomic_size_t num_ended;
     pthread_mutex_t lock; // of what follows
@@ -71,6 +72,7 @@ const struct pipeline_options *pipeline_options(const struct pipeline *pipeline)
 
 void pipeline_write(struct pipeline *pipeline, struct batch *batch)
 {
+    atomic_fetch_add(&pipeline->backlog, 1);
     queue_put(&pipeline->to_write, batch);
 }
 
@@ -226,6 +228,7 @@ static void give_back(struct pipeline *pipeline, struct batch *batch)
         struct log_slot *slot = &pipeline->logs[i];
 
         if (slot->reader != batch->reader) continue;
+        atomic_fetch_sub(&pipeline->backlog, 1);
         queue_put(&slot->thread->back, batch);
         wake(slot->thread);
         return;
@@ -522,6 +525,11 @@ const struct reader_config *pipeline_config(const struct pipeline *pipeline,
                                             size_t position)
 {
     return &pipeline->logs[position].config;
+}
+
+size_t pipeline_backlog(const struct pipeline *pipeline)
+{
+    return atomic_load(&pipeline->backlog);
 }
 
 uint64_t pipeline_num_syscalls(const struct pipeline *pipeline)

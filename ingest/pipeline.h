@@ -18,6 +18,8 @@
 #include "ingest/queue.h"
 #include "ingest/reader/reader.h"
 
+enum { PIPELINE_LOGS_MAX = 4096 };
+
 struct pipeline_options {
     unsigned num_threads;
     unsigned connections; // 0: as the protocol likes
@@ -64,6 +66,9 @@ struct reader_totals pipeline_totals(const struct pipeline *pipeline,
                                      size_t position);
 const struct reader_config *pipeline_config(const struct pipeline *pipeline,
                                             size_t position);
+
+// pipeline_backlog is how many batches wait for the writer or are at it.
+size_t pipeline_backlog(const struct pipeline *pipeline);
 
 // pipeline_num_syscalls counts those of all rings.
 uint64_t pipeline_num_syscalls(const struct pipeline *pipeline);

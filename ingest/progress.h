@@ -6,14 +6,15 @@
 #pragma once
 
 #include "ingest/options.h"
-#include "ingest/pipeline.h"
+#include "ingest/rates.h"
 
 enum { PROGRESS_TICK_MS = 20 };
 
 // progress_open chooses how; progress_tick is called every PROGRESS_TICK_MS,
 // progress_close at the end.
 void progress_open(enum progress_kind kind);
-void progress_tick(const struct pipeline *pipeline, uint64_t now_ms);
+void progress_tick(const struct pipeline *pipeline, const struct rates *rates,
+                   uint64_t now_ms);
 void progress_close(void);
 
 // progress_memory_bytes is what the process has of its own now: RssAnon and

@@ -158,6 +158,8 @@ static void pin(struct reader *reader, const struct head *head, bool accepted)
     reader->totals.has_head = true;
     reader->totals.size = head->size;
     reader->totals.root = head->root;
+    reader->totals.head_time_ms = head->timestamp_ms;
+    reader->totals.phase = READER_READING;
     if (!buffer_ok(&served) || !source_pin(&reader->source, head)) {
         struct err err;
 
@@ -499,6 +501,8 @@ static void check_archive(struct reader *reader)
 {
     struct err err;
 
+    reader->totals.phase = READER_CHECKING;
+    reader_show(reader);
     reader->num_asked++;
     if (archive_check_start(&reader->check, asker_archive(reader->asker),
                             reader->options.ring, &reader->pin, on_checked,
@@ -537,6 +541,8 @@ static void finish_round(struct reader *reader)
     }
     if (options->follow) {
         reader->caught_up = true;
+        reader->totals.phase = READER_FOLLOWING;
+        reader_show(reader);
         ring_timeout(reader->options.ring, &reader->timer, options->poll_ms,
                      on_poll);
         return;

@@ -254,6 +254,7 @@ struct reader_totals reader_totals(struct reader *reader)
     (void)pthread_mutex_lock(&reader->lock);
     totals = reader->shown;
     (void)pthread_mutex_unlock(&reader->lock);
+    live_read(&reader->live, &totals.live);
     return totals;
 }
 

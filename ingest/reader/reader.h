@@ -32,14 +32,25 @@ enum reader_status {
     READER_HALTED,
 };
 
+// What a log is at while nothing stands in its way.
+enum reader_phase {
+    READER_STARTING, // no head is pinned yet
+    READER_READING,
+    READER_CHECKING,  // members of zips that no proof needs
+    READER_FOLLOWING, // all is held; the next head is waited for
+};
+
 // What came of a log; also while it is read.
 struct reader_totals {
+    enum reader_phase phase;
+    struct live_counts live; // of the moment
     bool ended;
     enum reader_status status;
     struct err err; // code ERR_NONE: nothing stood in the way
     bool has_head;  // the pinned or the newest accepted one
     uint64_t size;
     struct sha256_hash root;
+    uint64_t head_time_ms; // of that head
     uint64_t done;      // entries held of those that are asked for
     uint64_t goal;      // how many are asked for
     uint64_t entries;   // added by this run

@@ -273,7 +273,7 @@ static void judge(struct asker *asker, struct ask *ask,
 
     land(asker, ask);
     ask->status = answer->status;
-    live_answered(asker->live, answer->status);
+    live_answered(asker->live, answer->status, asker_bytes_received(asker));
     if (ask->canceled || asker->closing) {
         pace_canceled(&asker->pace);
         finish(ask, ASK_CANCELED);

@@ -38,7 +38,7 @@ void live_requested(struct live *live, bool again)
     if (again) add(&live->num_retries);
 }
 
-void live_answered(struct live *live, unsigned status)
+void live_answered(struct live *live, unsigned status, uint64_t bytes)
 {
     struct timespec now = {0};
     size_t place = 0;
@@ -48,6 +48,7 @@ void live_answered(struct live *live, unsigned status)
     }
     add(&live->statuses[place]);
     set(&live->last_status, status);
+    set(&live->bytes_received, bytes);
     if (status != 200) return;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     set(&live->last_good_ms,
@@ -70,6 +71,7 @@ void live_read(const struct live *live, struct live_counts *out)
     *out = (struct live_counts){
         .num_requests = get(&live->num_requests),
         .num_retries = get(&live->num_retries),
+        .bytes_received = get(&live->bytes_received),
         .last_good_ms = get(&live->last_good_ms),
         .limited_until_ms = get(&live->limited_until_ms),
         .failing_until_ms = get(&live->failing_until_ms),

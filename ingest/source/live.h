@@ -16,6 +16,7 @@ struct live {
     _Atomic uint64_t num_requests;
     _Atomic uint64_t num_retries; // of those, asked again
     _Atomic uint64_t statuses[LIVE_STATUSES];
+    _Atomic uint64_t bytes_received;
     _Atomic uint64_t last_good_ms; // since 1970; 0: never
     // Until when nothing is asked, by the monotonic clock of the ring.
     _Atomic uint64_t limited_until_ms; // because of a limit
@@ -27,14 +28,16 @@ struct live {
 struct live_counts {
     uint64_t num_requests, num_retries;
     uint64_t statuses[LIVE_STATUSES];
+    uint64_t bytes_received;
     uint64_t last_good_ms;
     uint64_t limited_until_ms, failing_until_ms;
     unsigned last_status;
 };
 
-// live_requested and live_answered count; status 0 is no answer at all.
+// live_requested and live_answered count; status 0 is no answer at all,
+// `bytes` is how many have come in all.
 void live_requested(struct live *live, bool again);
-void live_answered(struct live *live, unsigned status);
+void live_answered(struct live *live, unsigned status, uint64_t bytes);
 
 // live_limited and live_failing say until when it is waited for.
 void live_limited(struct live *live, uint64_t until_ms);

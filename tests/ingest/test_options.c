@@ -59,7 +59,6 @@ static const struct {
     {"--retry soon u", "--retry soon: a duration like 30s or 10m is expected"},
     {"--poll 5y u", "--poll 5y: a duration like 30s or 10m is expected"},
     {"--memory much u", "--memory much: a size like 512M or 1G is expected"},
-    {"--metrics s u", "--metrics: this version serves no metrics"},
     {"--nonsense u", "--nonsense: no such option, or its value is missing; "
                      "sanct ingest --help lists them"},
 };
