@@ -47,7 +47,13 @@ struct snapshot_issuer {
     struct sha256_hash fingerprint;
 };
 
-enum { ISSUERS_KEPT = 256 };
+// And the hash of its key, by its fingerprint.
+struct snapshot_issuer_key {
+    bool is_kept;
+    struct sha256_hash fingerprint, key;
+};
+
+enum { ISSUERS_KEPT = 256, ISSUER_KEYS_KEPT = 64 };
 
 struct snapshot {
     struct index *index;
@@ -67,6 +73,7 @@ struct snapshot {
     size_t num_idle;
     struct run_cursor **idle_runs;
     struct snapshot_issuer issuers[ISSUERS_KEPT]; // by number
+    struct snapshot_issuer_key issuer_keys[ISSUER_KEYS_KEPT];
 };
 
 // A write: one transaction under write_mutex.

@@ -159,6 +159,13 @@ MUST_USE bool snapshot_issuer(struct snapshot *snapshot,
                               const struct sha256_hash *fingerprint,
                               struct bytes *der, struct err *err);
 
+// snapshot_issuer_key gives the SHA-256 of an issuer's public key; `*found` is
+// false where its certificate is not held or has none that can be read.
+MUST_USE bool snapshot_issuer_key(struct snapshot *snapshot,
+                                  const struct sha256_hash *fingerprint,
+                                  bool *found, struct sha256_hash *key,
+                                  struct err *err);
+
 // A cursor walks postings by (key, id).
 struct cursor;
 

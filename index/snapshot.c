@@ -243,6 +243,33 @@ bool snapshot_issuer(struct snapshot *snapshot,
            err_set(err, ERR_NOT_FOUND, "this issuer's certificate is not held");
 }
 
+bool snapshot_issuer_key(struct snapshot *snapshot,
+                         const struct sha256_hash *fingerprint, bool *found,
+                         struct sha256_hash *key, struct err *err)
+{
+    struct snapshot_issuer_key *kept =
+        &snapshot->issuer_keys[fingerprint->bytes[0] % ISSUER_KEYS_KEPT];
+    struct err why = {0};
+    struct bytes der;
+    struct cert cert;
+
+    *found = kept->is_kept && sha256_equal(&kept->fingerprint, fingerprint);
+    if (*found) {
+        *key = kept->key;
+        return true;
+    }
+    if (!snapshot_issuer(snapshot, fingerprint, &der, &why)) {
+        if (why.code == ERR_NOT_FOUND) return true;
+        return err_set(err, why.code, "%s", why.text);
+    }
+    *found = cert_parse(&cert, der, CERT_FORM_CERTIFICATE, NULL) &&
+             cert.spki.len > 0;
+    if (!*found) return true;
+    *key = sha256(cert.spki);
+    *kept = (struct snapshot_issuer_key){true, *fingerprint, *key};
+    return true;
+}
+
 // ------------------------------------------------------------ chunks
 
 bool snapshot_each_chunk(struct snapshot *snapshot, uint32_t log,

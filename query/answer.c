@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "index/store/keys.h"
-#include "query/group.h"
+#include "query/matching.h"
 #include "query/page.h"
 #include "query/show.h"
 #include "query/sieve.h"
@@ -58,6 +58,11 @@ struct answer {
     // have a few: it is made when there is one, and grows.
     uint64_t *done;
     size_t done_slots, num_done;
+
+    // The postings of a short answer.
+    bool has_tried; // to gather them
+    struct gathering gathering;
+    struct arena gathering_arena;
 
     // What a pass learnt of the first issuances that it picked.
     struct shelf shelf;
@@ -178,144 +183,6 @@ static void set_done(struct answer *answer, const struct group *group)
     answer->num_done++;
 }
 
-// ------------------------------------------------------------- matching
-
-// Looks for a term of the entry that is asked for; `lowest` gets the lowest
-// key of those.
-static bool match_entry(struct answer *answer, uint64_t id, bool *matches,
-                        struct buffer *lowest, struct err *err)
-{
-    struct buffer key = {0};
-    const struct entry *entry;
-    bool has_bytes, ok = true;
-
-    *matches = false;
-    arena_reset(&answer->arena);
-    if (!shelf_entry(&answer->shelf, id, &entry, &has_bytes, &answer->arena,
-                     err)) {
-        return false;
-    }
-    for (size_t i = 0; i < entry->names.num_terms && ok; i++) {
-        const struct term *term = &entry->names.terms[i];
-        uint32_t via;
-
-        buffer_reset(&key);
-        keys_append(&key, term->kind, term->value);
-        ok = buffer_ok(&key) || no_memory(err);
-        if (!ok ||
-            !question_match(answer->question, term, buffer_bytes(&key), &via)) {
-            continue;
-        }
-        if (!*matches ||
-            bytes_compare(buffer_bytes(&key), buffer_bytes(lowest)) < 0) {
-            buffer_reset(lowest);
-            buffer_append(lowest, buffer_bytes(&key));
-            ok = buffer_ok(lowest) || no_memory(err);
-        }
-        *matches = true;
-    }
-    buffer_cleanup(&key);
-    return ok;
-}
-
-// Looks for the entry among the postings of the question's exact keys.
-static bool match_postings(struct answer *answer, struct snapshot *snapshot,
-                           uint64_t id, bool *matches, struct err *err)
-{
-    const struct question *question = answer->question;
-
-    *matches = false;
-    for (size_t i = 0; i < question->num_ranges && !*matches; i++) {
-        const struct question_range *range = &question->ranges[i];
-        struct cursor *cursor = NULL;
-        struct posting posting;
-        bool found, ok;
-
-        ok =
-            cursor_open(&cursor, snapshot, range->first, range->end, err) &&
-            (id == 0 || cursor_seek_after(cursor, range->first, id - 1, err)) &&
-            cursor_next(cursor, &posting, &found, err);
-        *matches = ok && found && posting.id == id;
-        cursor_close(cursor);
-        if (!ok) return false;
-    }
-    return true;
-}
-
-static bool match_member(struct answer *answer, struct snapshot *snapshot,
-                         uint64_t id, bool *matches, struct err *err)
-{
-    struct buffer lowest = {0};
-    bool ok;
-
-    if (answer->question->kind == QUESTION_HASH) {
-        return match_postings(answer, snapshot, id, matches, err);
-    }
-    ok = match_entry(answer, id, matches, &lowest, err);
-    buffer_cleanup(&lowest);
-    return ok;
-}
-
-// Tells whether the posting itself is asked for: its via, and in a range that
-// holds others' keys too its name.
-static bool match_item(struct answer *answer, struct snapshot *snapshot,
-                       const struct walk_item *item, bool *matches,
-                       struct err *err)
-{
-    uint32_t only = item->range->via_only;
-    uint32_t filter = answer->question->filters->via;
-
-    *matches = (only == 0 || (item->via & only) != 0) &&
-               (filter == 0 || (item->via & filter) != 0);
-    if (!*matches || item->range->below.len == 0) return true;
-    return match_member(answer, snapshot, item->id, matches, err);
-}
-
-// The lowest id by which the question finds the issuance.  Members have the
-// same names but for what is not authenticated or was salvaged, so the first
-// that is asked mostly says yes.
-static bool find_position(struct answer *answer, struct snapshot *snapshot,
-                          const struct walk_item *item,
-                          const struct group *group, uint64_t *position,
-                          struct err *err)
-{
-    for (size_t i = 0; group->members[i].id < item->id; i++) {
-        bool matches;
-
-        if (!match_member(answer, snapshot, group->members[i].id, &matches,
-                          err)) {
-            return false;
-        }
-        *position = group->members[i].id;
-        if (matches) return true;
-    }
-    *position = item->id;
-    return true;
-}
-
-// Tells whether no posting of the issuance comes before this one in key order.
-static bool is_first_key(struct answer *answer, const struct walk_item *item,
-                         const struct group *group, bool *first,
-                         struct err *err)
-{
-    struct buffer lowest = {0};
-    bool ok = true;
-
-    *first = true;
-    for (size_t i = 0; i < group->num_members && *first && ok; i++) {
-        uint64_t id = group->members[i].id;
-        bool matches;
-        int order;
-
-        ok = match_entry(answer, id, &matches, &lowest, err);
-        if (!ok || !matches) continue;
-        order = bytes_compare(buffer_bytes(&lowest), item->key);
-        if (order < 0 || (order == 0 && id < item->id)) *first = false;
-    }
-    buffer_cleanup(&lowest);
-    return ok;
-}
-
 // ------------------------------------------------------------- picks
 
 static int compare_positions(const void *a, const void *b)
@@ -399,23 +266,51 @@ static void begin_pass(struct answer *answer)
     answer->phase = PHASE_WALK;
 }
 
-static bool consider(struct answer *answer, struct snapshot *snapshot,
-                     const struct walk_item *item, struct err *err)
+static struct matching matching_of(struct answer *answer)
 {
+    return (struct matching){answer->question, &answer->shelf, &answer->arena};
+}
+
+// The issuance of an entry.
+static bool find_group(struct answer *answer, uint64_t id,
+                       const struct entry_facts *facts,
+                       const struct gathered *item, struct group *group,
+                       struct err *err)
+{
+    bool found = false;
+
+    arena_reset(&answer->scratch);
+    if (item != NULL &&
+        !gather_group(group, &answer->gathering, item, &answer->shelf,
+                      &answer->scratch, &found, err)) {
+        return false;
+    }
+    return found || group_find(group, &answer->shelf, id, facts, answer->end_id,
+                               &answer->scratch, err);
+}
+
+// Looks at one posting; `gathered` is the same one, or NULL.
+static bool consider(struct answer *answer, struct snapshot *snapshot,
+                     const struct walk_item *item,
+                     const struct gathered *gathered, struct err *err)
+{
+    struct matching matching = matching_of(answer);
     struct entry_facts facts;
     struct group group;
     struct pick pick;
     bool matches, passes;
 
     if (answer->has_after && item->id <= answer->after) return true;
-    if (!match_item(answer, snapshot, item, &matches, err)) return false;
+    if (!matching_item(&matching, item, &matches, err)) return false;
     if (!matches || is_kept(answer, item->id)) return true;
-    if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
+    if (gathered != NULL) {
+        facts = gathered->facts;
+    } else if (!snapshot_facts(snapshot, item->id, &facts, err)) {
+        return false;
+    }
     if (is_done(answer, facts.group_mark)) return true;
-    arena_reset(&answer->scratch);
-    if (!group_find(&group, &answer->shelf, item->id, &facts, answer->end_id,
-                    &answer->scratch, err) ||
-        !find_position(answer, snapshot, item, &group, &pick.position, err)) {
+    if (!find_group(answer, item->id, &facts, gathered, &group, err) ||
+        !matching_position(&matching, item, &group, &pick.position, err)) {
         return false;
     }
     // Of those at or before `after` all is known, and by id of those that an
@@ -425,7 +320,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
         set_done(answer, &group);
         return true;
     }
-    if (!sieve_passes(&answer->sieve, &group, snapshot, &passes, err)) {
+    if (!sieve_passes(&answer->sieve, &group, &answer->shelf, &passes, err)) {
         return false;
     }
     set_done(answer, &group);
@@ -446,41 +341,111 @@ static bool has_enough(struct answer *answer)
     return answer->overflow;
 }
 
-static void end_pass(struct answer *answer)
+static bool fill_hash(struct answer *answer, struct pick *pick, struct err *err)
+{
+    static const struct sha256_hash none;
+    const struct entry *entry;
+    bool has_bytes;
+
+    if (!sha256_equal(&pick->hash, &none)) return true;
+    if (!shelf_entry(&answer->shelf, pick->id, ENTRY_TBS_SHA256, &entry,
+                     &has_bytes, &answer->arena, err)) {
+        return false;
+    }
+    pick->hash = entry->tbs_sha256;
+    return true;
+}
+
+// Sorts by date, then by hash: what was gathered has its hash looked up only
+// where the date does not say it.
+static bool sort_by_date(struct answer *answer, struct err *err)
+{
+    struct pick *picks = answer->picks;
+    size_t num = answer->num_picks, end;
+
+    if (num < 2) return true;
+    qsort(picks, num, sizeof *picks, compare_dates);
+    if (!answer->gathering.whole) return true;
+    arena_reset(&answer->arena);
+    for (size_t i = 0; i < num; i = end) {
+        for (end = i + 1;
+             end < num && picks[end].not_before == picks[i].not_before; end++) {
+            if (!fill_hash(answer, &picks[end - 1], err) ||
+                !fill_hash(answer, &picks[end], err)) {
+                return false;
+            }
+        }
+        qsort(picks + i, end - i, sizeof *picks, compare_dates);
+    }
+    return true;
+}
+
+static bool end_pass(struct answer *answer, struct err *err)
 {
     bool whole = answer->limit == 0 && !answer->question->filters->has_after;
 
     walk_park(&answer->walk);
     settle_picks(answer);
     answer->phase = PHASE_SHOW;
-    if (answer->counting || !whole) return;
+    if (answer->counting || !whole) return true;
     if (answer->overflow) answer->order_found = true;
     if (answer->order_found ||
         answer->question->filters->order == ORDER_FOUND ||
         answer->question->filters->order == ORDER_KEY) {
-        return;
+        return true;
     }
-    if (answer->num_picks > 0) {
-        qsort(answer->picks, answer->num_picks, sizeof *answer->picks,
-              compare_dates);
+    return sort_by_date(answer, err);
+}
+
+// Looks at all postings of a short answer; `*done` is false when it is none.
+static bool consider_gathered(struct answer *answer, struct snapshot *snapshot,
+                              bool *done, struct err *err)
+{
+    struct gathering *gathering = &answer->gathering;
+
+    *done = false;
+    if (answer->has_tried || !gather_may(answer->question)) return true;
+    answer->has_tried = true;
+    walk_restart(&answer->walk, false, 0);
+    if (!gather(gathering, &answer->walk, snapshot, &answer->gathering_arena,
+                err)) {
+        return false;
     }
+    if (!gathering->whole) {
+        walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
+                     answer->after);
+        return true;
+    }
+    *done = true;
+    for (size_t i = 0; i < gathering->num && !has_enough(answer); i++) {
+        const struct gathered *from = &gathering->items[i];
+        struct walk_item item = {.key = from->range->first,
+                                 .id = from->id,
+                                 .via = from->via,
+                                 .range = from->range};
+
+        if (!consider(answer, snapshot, &item, from, err)) return false;
+    }
+    return end_pass(answer, err);
 }
 
 static bool walk_found(struct answer *answer, struct snapshot *snapshot,
                        struct err *err)
 {
-    for (size_t i = 0; i < STEP_POSTINGS; i++) {
+    bool done;
+
+    if (!consider_gathered(answer, snapshot, &done, err)) return false;
+    for (size_t i = 0; i < STEP_POSTINGS && !done; i++) {
         struct walk_item item;
         bool found;
 
         if (!walk_next(&answer->walk, snapshot, &item, &found, err)) {
             return false;
         }
-        if (found && !consider(answer, snapshot, &item, err)) return false;
-        if (!found || has_enough(answer)) {
-            end_pass(answer);
-            return true;
+        if (found && !consider(answer, snapshot, &item, NULL, err)) {
+            return false;
         }
+        if (!found || has_enough(answer)) return end_pass(answer, err);
     }
     return true;
 }
@@ -540,11 +505,13 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
     *step = ANSWER_ISSUANCE;
     kept = find_kept(answer, pick->id);
     if (kept != NULL) return show_group(answer, kept, err);
-    arena_reset(&answer->scratch);
     shelf_reset(&answer->shelf);
     return snapshot_facts(snapshot, pick->id, &facts, err) &&
-           group_find(&group, &answer->shelf, pick->id, &facts, answer->end_id,
-                      &answer->scratch, err) &&
+           find_group(answer, pick->id, &facts,
+                      answer->gathering.whole
+                          ? gather_find(&answer->gathering, pick->id)
+                          : NULL,
+                      &group, err) &&
            show_group(answer, &group, err);
 }
 
@@ -553,24 +520,25 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
                          const struct walk_item *item, struct group *group,
                          bool *shown, struct err *err)
 {
+    struct matching matching = matching_of(answer);
     struct entry_facts facts;
     bool matches, first, passes;
 
     *shown = false;
     shelf_reset(&answer->shelf);
-    if (!match_item(answer, snapshot, item, &matches, err)) return false;
+    if (!matching_item(&matching, item, &matches, err)) return false;
     if (!matches) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
     if (is_done(answer, facts.group_mark)) return true;
     arena_reset(&answer->scratch);
     if (!group_find(group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||
-        !is_first_key(answer, item, group, &first, err)) {
+        !matching_is_first(&matching, item, group, &first, err)) {
         return false;
     }
     set_done(answer, group);
     if (!first) return true;
-    if (!sieve_passes(&answer->sieve, group, snapshot, &passes, err)) {
+    if (!sieve_passes(&answer->sieve, group, &answer->shelf, &passes, err)) {
         return false;
     }
     *shown = passes;
@@ -709,6 +677,11 @@ void answer_set_sorted_max(struct answer *answer, size_t most)
     if (!answer->keyed) begin_pass(answer);
 }
 
+void answer_want(struct answer *answer, unsigned parts)
+{
+    answer->shelf.parts |= parts;
+}
+
 void answer_close(struct answer *answer)
 {
     if (answer == NULL) return;
@@ -716,6 +689,7 @@ void answer_close(struct answer *answer)
     sieve_cleanup(&answer->sieve);
     free(answer->done);
     shelf_cleanup(&answer->shelf);
+    arena_cleanup(&answer->gathering_arena);
     arena_cleanup(&answer->kept_arena);
     free(answer->picks);
     buffer_cleanup(&answer->cursor);

@@ -41,9 +41,11 @@ struct sighting {
     uint64_t id;
     const struct index_log *log; // of the snapshot
     struct entry_facts facts;    // index and timestamp: from here
-    const struct entry *entry; // may be shared with other sightings of the same
-                               // certificate
-    bool has_bytes;            // the certificate's bytes are kept
+    // May be shared with other sightings of the same certificate.  Of its
+    // hashes only certificate_sha256 is there for certain, and what
+    // answer_want asked for.
+    const struct entry *entry;
+    bool has_bytes; // the certificate's bytes are kept
 };
 
 // A name of an issuance that the question asked for, and one way it matched.
@@ -56,8 +58,9 @@ enum key_verified { KEY_NOT_TRIED, KEY_VERIFIED, KEY_REFUTED };
 
 struct issuance {
     uint64_t id;
-    bool has_tbs;
+    bool has_tbs, has_spki;
     struct sha256_hash tbs;     // where has_tbs
+    struct sha256_hash spki;    // where has_spki
     struct sighting *sightings; // by certificate, log id, index: those of one
                                 // certificate lie together
     size_t num_sightings;
@@ -92,6 +95,10 @@ MUST_USE bool answer_open_count(struct answer **out,
 // answer_set_sorted_max makes it behave, before its first answer_next, as if
 // ANSWER_SORTED_MAX were `most`: so tests need no 100,000 issuances.
 void answer_set_sorted_max(struct answer *answer, size_t most);
+
+// answer_want asks for parts (enum entry_part) of each entry that is shown, for
+// a shape that needs them; before the first answer_next.
+void answer_want(struct answer *answer, unsigned parts);
 
 // answer_close ends it at any point; NULL is fine.
 void answer_close(struct answer *answer);

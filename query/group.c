@@ -68,17 +68,49 @@ static bool find_members(struct group *group, struct cursor *cursor,
     return is_in || add_member(group, &room, id, facts, hash, arena, err);
 }
 
-static bool find_all(struct group *group, struct snapshot *snapshot,
-                     uint64_t id, const struct entry_facts *facts,
-                     uint64_t end_id, struct arena *arena, struct err *err)
+bool group_has_hash(const struct entry_facts *facts)
 {
+    static const struct sha256_hash none;
+
+    return !sha256_equal(&facts->group, &none);
+}
+
+// Facts of an index may lack it; the entry is on the shelf for what follows.
+static bool find_hash(struct shelf *shelf, uint64_t id,
+                      const struct entry_facts *facts, struct sha256_hash *hash,
+                      struct arena *arena, struct err *err)
+{
+    const struct entry *entry;
+    bool has_bytes;
+
+    *hash = facts->group;
+    if (group_has_hash(facts)) return true;
+    if (!facts->has_tbs) {
+        return snapshot_group(shelf->snapshot, id, hash, arena, err);
+    }
+    if (!shelf_entry(shelf, id, ENTRY_TBS_SHA256, &entry, &has_bytes, arena,
+                     err)) {
+        return false;
+    }
+    *hash = entry->tbs_sha256;
+    return entry->has_tbs_sha256 ||
+           err_set(err, ERR_INDEX,
+                   "index damaged: entry %llu is not what its facts say",
+                   (unsigned long long)id);
+}
+
+static bool find_all(struct group *group, struct shelf *shelf, uint64_t id,
+                     const struct entry_facts *facts, uint64_t end_id,
+                     struct arena *arena, struct err *err)
+{
+    struct snapshot *snapshot = shelf->snapshot;
     struct buffer key = {0};
     struct cursor *cursor = NULL;
     struct bytes first, end;
     struct sha256_hash hash;
     bool ok;
 
-    if (!snapshot_group(snapshot, id, &hash, arena, err)) return false;
+    if (!find_hash(shelf, id, facts, &hash, arena, err)) return false;
     keys_append(&key, facts->has_tbs ? TERM_TBS_SHA256 : TERM_CERT_SHA256,
                 sha256_bytes(&hash));
     buffer_append_byte(&key, 0x00);
@@ -110,13 +142,26 @@ static bool issuer_spki(struct snapshot *snapshot,
     return true;
 }
 
+static bool verify_issuer(struct snapshot *snapshot, const struct entry *entry,
+                          enum issuer_proof *proof, bool *has_key,
+                          struct sha256_hash *key, struct err *err)
+{
+    struct cert issuer;
+
+    if (!issuer_spki(snapshot, &entry->bytes.chain[0], &issuer, has_key, err)) {
+        return false;
+    }
+    if (!*has_key) return true;
+    *key = sha256(issuer.spki);
+    *proof = cert_verify_signature(&entry->cert, issuer.spki) ? ISSUER_PROVEN
+                                                              : ISSUER_REFUTED;
+    return true;
+}
+
 static bool find_issuer(struct snapshot *snapshot, const struct entry *entry,
                         bool verify, enum issuer_proof *proof, bool *has_key,
                         struct sha256_hash *key, struct err *err)
 {
-    struct cert issuer;
-    bool found;
-
     *proof = ISSUER_UNPROVEN;
     *has_key = false;
     if (entry->issuer_key_hash.len == SHA256_LEN) {
@@ -126,18 +171,11 @@ static bool find_issuer(struct snapshot *snapshot, const struct entry *entry,
         return true;
     }
     if (entry->bytes.num_chain == 0) return true;
-    if (!issuer_spki(snapshot, &entry->bytes.chain[0], &issuer, &found, err)) {
-        return false;
-    }
-    if (!found) return true;
-    *has_key = true;
-    *key = sha256(issuer.spki);
     if (verify) {
-        *proof = cert_verify_signature(&entry->cert, issuer.spki)
-                     ? ISSUER_PROVEN
-                     : ISSUER_REFUTED;
+        return verify_issuer(snapshot, entry, proof, has_key, key, err);
     }
-    return true;
+    return snapshot_issuer_key(snapshot, &entry->bytes.chain[0], has_key, key,
+                               err);
 }
 
 bool group_prove_issuer(struct snapshot *snapshot, const struct entry *entry,
@@ -169,7 +207,7 @@ static bool read_key(struct shelf *shelf, uint64_t id, struct member_key *out,
     bool has_bytes, has_key;
 
     arena_reset(scratch);
-    if (!shelf_entry(shelf, id, &entry, &has_bytes, scratch, err) ||
+    if (!shelf_entry(shelf, id, 0, &entry, &has_bytes, scratch, err) ||
         !group_prove_issuer(shelf->snapshot, entry, has_bytes, &proof, &has_key,
                             &out->key, err)) {
         return false;
@@ -260,28 +298,32 @@ static bool split(struct group *group, struct shelf *shelf, uint64_t id,
     return true;
 }
 
+bool group_settle(struct group *group, struct shelf *shelf, uint64_t id,
+                  struct arena *arena, struct err *err)
+{
+    struct arena scratch = {0};
+    struct member_key *keys;
+    size_t num_precerts = 0;
+    bool ok = true;
+
+    for (size_t i = 0; i < group->num_members; i++) {
+        if (is_precert(&group->members[i])) num_precerts++;
+    }
+    if (group->members[0].facts.has_tbs && num_precerts > 1) {
+        keys = arena_zalloc(arena, group->num_members, sizeof *keys);
+        if (keys == NULL) return no_memory(err);
+        ok = split(group, shelf, id, keys, &scratch, err);
+        arena_cleanup(&scratch);
+    }
+    group->id = group->members[0].id;
+    return ok;
+}
+
 bool group_find(struct group *out, struct shelf *shelf, uint64_t id,
                 const struct entry_facts *facts, uint64_t end_id,
                 struct arena *arena, struct err *err)
 {
-    size_t num_precerts = 0;
-    bool ok = true;
-
     *out = (struct group){0};
-    if (!find_all(out, shelf->snapshot, id, facts, end_id, arena, err))
-        return false;
-    for (size_t i = 0; i < out->num_members; i++) {
-        if (is_precert(&out->members[i])) num_precerts++;
-    }
-    if (out->members[0].facts.has_tbs && num_precerts > 1) {
-        struct member_key *keys =
-            arena_zalloc(arena, out->num_members, sizeof *keys);
-        struct arena scratch = {0};
-
-        if (keys == NULL) return no_memory(err);
-        ok = split(out, shelf, id, keys, &scratch, err);
-        arena_cleanup(&scratch);
-    }
-    out->id = out->members[0].id;
-    return ok;
+    return find_all(out, shelf, id, facts, end_id, arena, err) &&
+           group_settle(out, shelf, id, arena, err);
 }

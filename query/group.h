@@ -17,11 +17,15 @@ struct group_member {
     struct entry_facts facts;
 };
 
+struct gathering; // gather.h
+
 struct group {
     uint64_t id;                  // the issuance's: its lowest member's
     bool is_split;                // others share its TBSCertificate
-    struct group_member *members; // by id
+    struct group_member *members; // by id; of what was gathered facts.group
+                                  // may be missing (zeros)
     size_t num_members;
+    const struct gathering *gathering; // that it comes from, or NULL
 };
 
 // group_find gives the issuance that entry `id` belongs to, with the members
@@ -29,6 +33,14 @@ struct group {
 MUST_USE bool group_find(struct group *out, struct shelf *shelf, uint64_t id,
                          const struct entry_facts *facts, uint64_t end_id,
                          struct arena *arena, struct err *err);
+
+// group_settle makes a group of entries of one TBSCertificate that of entry
+// `id`: those of another issuer's key leave it.
+MUST_USE bool group_settle(struct group *group, struct shelf *shelf,
+                           uint64_t id, struct arena *arena, struct err *err);
+
+// group_has_hash tells whether an entry's facts hold its group's hash.
+bool group_has_hash(const struct entry_facts *facts);
 
 // How an entry's issuer key is known.
 enum issuer_proof {

@@ -67,6 +67,7 @@ static bool add_exact(const struct parser *parser, enum term_kind kind,
 {
     struct question_range range = {.kind = kind,
                                    .exact = true,
+                                   .value = value,
                                    .via_only = via_only,
                                    .via_more = via_more};
     struct buffer key = {0};

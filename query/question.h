@@ -34,8 +34,9 @@ struct question_range {
     enum term_kind kind;
     bool exact;
     struct bytes first, end;
-    uint32_t via_only; // 0, or a match needs one of these bits
-    uint32_t via_more; // or-ed into a match: VIA_WILDCARD, VIA_IRREGULAR
+    struct bytes value; // of an exact key: the term's
+    uint32_t via_only;  // 0, or a match needs one of these bits
+    uint32_t via_more;  // or-ed into a match: VIA_WILDCARD, VIA_IRREGULAR
     // Of a subtree whose name is so long that its range also holds others'
     // keys (keys_subtree): that name; an entry must then be asked for its
     // names.  Else empty.

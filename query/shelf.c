@@ -10,25 +10,32 @@ static const struct shelf_place *find(const struct shelf *shelf, uint64_t id)
     return NULL;
 }
 
-bool shelf_entry(struct shelf *shelf, uint64_t id, const struct entry **entry,
-                 bool *has_bytes, struct arena *arena, struct err *err)
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "an entry: no memory left for it");
+}
+
+bool shelf_entry(struct shelf *shelf, uint64_t id, unsigned parts,
+                 const struct entry **entry, bool *has_bytes,
+                 struct arena *arena, struct err *err)
 {
     const struct shelf_place *place = find(shelf, id);
     bool is_full =
         shelf->num == SHELF_ENTRIES_MAX || shelf->arena.total > SHELF_BYTES_MAX;
     struct entry *read;
 
+    parts |= shelf->parts;
     if (place != NULL) {
         *entry = place->entry;
         *has_bytes = place->has_bytes;
-        return true;
+        return (parts & ~place->entry->parts) == 0 ||
+               entry_understand_more(place->entry, parts, &shelf->arena) ||
+               no_memory(err);
     }
     if (!is_full) arena = &shelf->arena;
     read = arena_alloc(arena, sizeof *read);
-    if (read == NULL) {
-        return err_set(err, ERR_MEMORY, "an entry: no memory left for it");
-    }
-    if (!snapshot_entry(shelf->snapshot, id, ENTRY_ALL, read, has_bytes, arena,
+    if (read == NULL) return no_memory(err);
+    if (!snapshot_entry(shelf->snapshot, id, parts, read, has_bytes, arena,
                         err)) {
         return false;
     }

@@ -2,7 +2,7 @@
 //
 // To show an issuance its entries are asked for several times: for their
 // issuer's key, their names, their certificate.  A shelf reads those of a short
-// answer once.
+// answer once, and understands of them what is asked for, when it is.
 //
 // Lifetime  valid as {0}; shelf_cleanup() frees it.  What it gave is good until
 //           shelf_reset(), also under another snapshot.
@@ -17,19 +17,21 @@ enum { SHELF_ENTRIES_MAX = 16, SHELF_BYTES_MAX = 256 * 1024 };
 
 struct shelf_place {
     uint64_t id;
-    const struct entry *entry;
+    struct entry *entry;
     bool has_bytes;
 };
 
 struct shelf {
     struct snapshot *snapshot; // to read from; the caller sets it
+    unsigned parts;            // enum entry_part: of every entry
     struct arena arena;
     struct shelf_place places[SHELF_ENTRIES_MAX];
     size_t num;
 };
 
-// shelf_entry is snapshot_entry of what may have been read before.
-MUST_USE bool shelf_entry(struct shelf *shelf, uint64_t id,
+// shelf_entry is snapshot_entry of what may have been read before; what is
+// asked for later is there for those who had it earlier, too.
+MUST_USE bool shelf_entry(struct shelf *shelf, uint64_t id, unsigned parts,
                           const struct entry **entry, bool *has_bytes,
                           struct arena *arena, struct err *err);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "index/store/keys.h"
+#include "query/gather.h"
 #include "query/sieve.h"
 
 // So many entries are read for good before their certificates are compared.
@@ -51,7 +52,6 @@ static void note_entry(struct show *show, const struct entry *entry)
 {
     struct issuance *out = show->out;
 
-    out->flags |= entry->flags;
     if (entry->bytes.num_chain == 0) return;
     out->issuers[out->num_issuers++] = entry->bytes.chain[0];
 }
@@ -66,8 +66,9 @@ static bool find_among_many(struct show *show, size_t position, bool *found)
 
     *found = false;
     arena_reset(&show->scratch);
-    if (!snapshot_entry(show->snapshot, sighting->id, ENTRY_ALL, &probe,
-                        &sighting->has_bytes, &show->scratch, show->err)) {
+    if (!snapshot_entry(show->snapshot, sighting->id, ENTRY_CERTIFICATE_SHA256,
+                        &probe, &sighting->has_bytes, &show->scratch,
+                        show->err)) {
         return false;
     }
     twin = find_twin(show, position, &probe);
@@ -79,17 +80,28 @@ static bool find_among_many(struct show *show, size_t position, bool *found)
     return true;
 }
 
+// The hash of the TBSCertificate, where the group does not know it yet.
+static unsigned tbs_part(const struct show *show)
+{
+    const struct entry_facts *facts = &show->group->members[0].facts;
+
+    return facts->has_tbs && !group_has_hash(facts) ? ENTRY_TBS_SHA256 : 0;
+}
+
 static bool read_sighting(struct show *show, size_t position)
 {
     struct sighting *sighting = &show->out->sightings[position];
+    unsigned parts = ENTRY_CERTIFICATE_SHA256;
 
+    // Of one TBSCertificate, or one certificate, all have the same key.
+    if (position == 0) parts |= ENTRY_SPKI_SHA256 | tbs_part(show);
     if (position >= READ_AT_ONCE_MAX && !shelf_has(show->shelf, sighting->id)) {
         bool found;
 
         if (!find_among_many(show, position, &found)) return false;
         if (found) return true;
     }
-    if (!shelf_entry(show->shelf, sighting->id, &sighting->entry,
+    if (!shelf_entry(show->shelf, sighting->id, parts, &sighting->entry,
                      &sighting->has_bytes, show->arena, show->err)) {
         return false;
     }
@@ -116,6 +128,15 @@ static int compare_sightings(const void *a, const void *b)
                : left->facts.index > right->facts.index;
 }
 
+static void note_first(struct show *show, const struct entry *entry)
+{
+    struct issuance *out = show->out;
+
+    out->has_spki = entry->has_spki_sha256;
+    out->spki = entry->spki_sha256;
+    if (tbs_part(show) != 0) out->tbs = entry->tbs_sha256;
+}
+
 static bool read_sightings(struct show *show)
 {
     const struct group *group = show->group;
@@ -138,7 +159,9 @@ static bool read_sightings(struct show *show)
                            "entry %llu: the index has no log %u",
                            (unsigned long long)member->id, member->facts.log);
         }
+        out->flags |= member->facts.flags;
         if (!read_sighting(show, i)) return false;
+        if (i == 0) note_first(show, sighting->entry);
     }
     out->num_sightings = group->num_members;
     qsort(out->sightings, out->num_sightings, sizeof *out->sightings,
@@ -243,7 +266,7 @@ static bool is_rival(struct show *show, uint64_t id, bool *rival)
     if (!snapshot_facts(show->snapshot, id, &facts, show->err)) return false;
     if (!facts.has_tbs || facts.group_mark == own->group_mark) return true;
     arena_reset(&show->scratch);
-    if (!snapshot_entry(show->snapshot, id, ENTRY_ALL, &entry, &has_bytes,
+    if (!snapshot_entry(show->snapshot, id, 0, &entry, &has_bytes,
                         &show->scratch, show->err)) {
         return false;
     }
@@ -288,6 +311,7 @@ static bool find_serial_reuse(struct show *show)
     ok = ok &&
          cursor_open(&cursor, show->snapshot, bytes_of(key.data, key.len - 1),
                      buffer_bytes(&key), show->err);
+    if (ok) cursor_accept_short(cursor); // is_rival compares for itself
     ok = ok && walk_serial(show, cursor);
     cursor_close(cursor);
     buffer_cleanup(&key);
@@ -428,17 +452,72 @@ static int compare_matches(const void *a, const void *b)
     return strcmp(names_via_word(left->via), names_via_word(right->via));
 }
 
+// From the names of the entries.
+static bool match_entries(struct show *show, struct match_list *list)
+{
+    struct issuance *out = show->out;
+
+    for (size_t i = 0; i < out->num_sightings; i++) {
+        const struct sighting *sighting = &out->sightings[i];
+        const struct entry *entry = sighting->entry;
+        bool has_bytes;
+
+        if (i > 0 && sighting[-1].entry == entry) continue;
+        if ((entry->parts & ENTRY_NAMES) == 0 &&
+            !shelf_entry(show->shelf, sighting->id, ENTRY_NAMES, &entry,
+                         &has_bytes, show->arena, show->err)) {
+            return false;
+        }
+        if (!add_entry_matches(show, list, entry)) return false;
+    }
+    return true;
+}
+
+// Tells whether the postings tell all that matched: an irregular wildcard's do
+// not tell the name.
+static bool are_told(const struct show *show)
+{
+    const struct question *question = show->question;
+
+    if (show->group->gathering == NULL) return false;
+    for (size_t i = 0; i < question->num_ranges; i++) {
+        if (question->ranges[i].kind == TERM_IRREGULAR) return false;
+    }
+    return true;
+}
+
+// From the postings that led here.
+static bool match_postings(struct show *show, struct match_list *list)
+{
+    const struct gathering *gathering = show->group->gathering;
+    uint32_t wanted = show->question->filters->via;
+
+    for (size_t i = 0; i < gathering->num; i++) {
+        const struct gathered *item = &gathering->items[i];
+        const struct question_range *range = item->range;
+
+        if (!is_member(show->group, item->id) ||
+            range->kind >= TERM_CERT_SHA256 ||
+            (range->via_only != 0 && (item->via & range->via_only) == 0) ||
+            (wanted != 0 && (item->via & wanted) == 0)) {
+            continue;
+        }
+        if (!add_term(show, list, range->kind, range->value, item->via)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool find_matches(struct show *show)
 {
     struct issuance *out = show->out;
     struct match_list list = {0};
     size_t num = 0;
 
-    for (size_t i = 0; i < out->num_sightings; i++) {
-        const struct entry *entry = out->sightings[i].entry;
-
-        if (i > 0 && out->sightings[i - 1].entry == entry) continue;
-        if (!add_entry_matches(show, &list, entry)) return false;
+    if (!(are_told(show) ? match_postings(show, &list)
+                         : match_entries(show, &list))) {
+        return false;
     }
     if (list.num > 0) {
         qsort(list.matches, list.num, sizeof *list.matches, compare_matches);

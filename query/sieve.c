@@ -198,7 +198,7 @@ static bool has_hash(const struct hash_list *list,
 // Excludes only by a key that one of the members proves; a precertificate does
 // so without a signature to verify, so they are asked first.
 static bool key_passes(struct sieve *sieve, const struct group *group,
-                       struct snapshot *snapshot, bool *passes, struct err *err)
+                       struct shelf *shelf, bool *passes, struct err *err)
 {
     static const enum leaf_type order[] = {LEAF_PRECERT, LEAF_X509};
 
@@ -206,17 +206,17 @@ static bool key_passes(struct sieve *sieve, const struct group *group,
     for (size_t i = 0; i < 2 * group->num_members; i++) {
         const struct group_member *member =
             &group->members[i % group->num_members];
-        struct entry entry;
+        const struct entry *entry;
         struct sha256_hash key;
         enum issuer_proof proof;
         bool has_bytes, has_key;
 
         if (member->facts.type != order[i / group->num_members]) continue;
         arena_reset(&sieve->scratch);
-        if (!snapshot_entry(snapshot, member->id, ENTRY_ALL, &entry, &has_bytes,
-                            &sieve->scratch, err) ||
-            !group_prove_issuer(snapshot, &entry, has_bytes, &proof, &has_key,
-                                &key, err)) {
+        if (!shelf_entry(shelf, member->id, 0, &entry, &has_bytes,
+                         &sieve->scratch, err) ||
+            !group_prove_issuer(shelf->snapshot, entry, has_bytes, &proof,
+                                &has_key, &key, err)) {
             return false;
         }
         if (proof != ISSUER_PROVEN) continue;
@@ -229,7 +229,7 @@ static bool key_passes(struct sieve *sieve, const struct group *group,
 }
 
 bool sieve_passes(struct sieve *sieve, const struct group *group,
-                  struct snapshot *snapshot, bool *passes, struct err *err)
+                  struct shelf *shelf, bool *passes, struct err *err)
 {
     const struct filters *filters = sieve->filters;
     bool any = false, has_bytes;
@@ -242,15 +242,15 @@ bool sieve_passes(struct sieve *sieve, const struct group *group,
     if (!any) return true;
     *passes = true;
     if (filters->issuers.num > 0 || filters->not_issuers.num > 0) {
-        struct entry entry;
+        const struct entry *entry;
 
         arena_reset(&sieve->scratch);
-        if (!snapshot_entry(snapshot, group->members[0].id, ENTRY_ALL, &entry,
-                            &has_bytes, &sieve->scratch, err) ||
-            !issuer_passes(filters, &entry, passes, err)) {
+        if (!shelf_entry(shelf, group->members[0].id, 0, &entry, &has_bytes,
+                         &sieve->scratch, err) ||
+            !issuer_passes(filters, entry, passes, err)) {
             return false;
         }
     }
     if (!*passes || !sieve_asks_for_key(filters)) return true;
-    return key_passes(sieve, group, snapshot, passes, err);
+    return key_passes(sieve, group, shelf, passes, err);
 }

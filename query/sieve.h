@@ -29,8 +29,7 @@ void sieve_cleanup(struct sieve *sieve);
 
 // sieve_passes tells whether an issuance passes all of them.
 MUST_USE bool sieve_passes(struct sieve *sieve, const struct group *group,
-                           struct snapshot *snapshot, bool *passes,
-                           struct err *err);
+                           struct shelf *shelf, bool *passes, struct err *err);
 
 // sieve_asks_for_key tells whether issuers' keys are among the filters.
 bool sieve_asks_for_key(const struct filters *filters);

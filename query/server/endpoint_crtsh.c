@@ -411,10 +411,14 @@ static bool begin(struct route *route, const struct request *request,
     }
     set_type(l, request, is_json, reply);
     reply->more = more;
-    return question_parse(&l->question, &l->query.filters, l->query.what, "q",
-                          &l->arena, err) &&
-           answer_open(&l->answer, &l->question, snapshot, clock_wall_ms(),
-                       err);
+    if (!question_parse(&l->question, &l->query.filters, l->query.what, "q",
+                        &l->arena, err) ||
+        !answer_open(&l->answer, &l->question, snapshot, clock_wall_ms(),
+                     err)) {
+        return false;
+    }
+    answer_want(l->answer, ENTRY_NAMES);
+    return true;
 }
 
 bool endpoint_crtsh(struct route *route, const struct request *request,

@@ -162,6 +162,7 @@ static bool add_branch(struct search *s, struct bytes domain,
                      clock_wall_ms(), err)) {
         return false;
     }
+    answer_want(branch->answer, ENTRY_NAMES);
     s->num_branches++;
     return true;
 }

@@ -396,7 +396,7 @@ static void append_field(struct buffer *out, const struct issuance *issuance,
         append_made_or_null(out, cert_append_key_type, cert->spki);
         break;
     case FIELD_SPKI_SHA256:
-        put_hash(out, entry->has_spki_sha256, &entry->spki_sha256);
+        put_hash(out, issuance->has_spki, &issuance->spki);
         break;
     case FIELD_SIGNATURE_ALGORITHM:
         append_made_or_null(out, cert_append_signature_algorithm,

@@ -118,8 +118,7 @@ void sslmate_append(struct buffer *out, const struct issuance *issuance,
                 &entry->certificate_sha256);
     if ((expand & EXPAND_DNS_NAMES) != 0) append_dns_names(out, entry);
     buffer_append_byte(out, ',');
-    append_hash(out, "pubkey_sha256", entry->has_spki_sha256,
-                &entry->spki_sha256);
+    append_hash(out, "pubkey_sha256", issuance->has_spki, &issuance->spki);
     if ((expand & EXPAND_ISSUER) != 0) append_issuer(out, issuance);
     append_time(out, "not_before", issuance->shown->facts.not_before);
     append_time(out, "not_after", issuance->shown->facts.not_after);

@@ -44,12 +44,14 @@ static void check_entry(struct shelf *shelf, uint64_t id, bool is_shelved)
 
     CHECK(snapshot_entry(shelf->snapshot, id, ENTRY_ALL, &held, &has_bytes,
                          &arena, &err));
-    CHECK(shelf_entry(shelf, id, &first, &shelf_has_bytes, &arena, &err));
+    CHECK(shelf_entry(shelf, id, ENTRY_LEAF_HASH, &first, &shelf_has_bytes,
+                      &arena, &err));
     CHECK(shelf_has_bytes == has_bytes);
     CHECK(bytes_equal(first->bytes.leaf, held.bytes.leaf));
     CHECK(sha256_equal(&first->leaf_hash, &held.leaf_hash));
     CHECK(shelf_has(shelf, id) == is_shelved);
-    CHECK(shelf_entry(shelf, id, &again, &shelf_has_bytes, &arena, &err));
+    CHECK(shelf_entry(shelf, id, ENTRY_ALL, &again, &shelf_has_bytes, &arena,
+                      &err));
     CHECK(shelf_has_bytes == has_bytes);
     CHECK((again == first) == is_shelved);
     CHECK(sha256_equal(&again->leaf_hash, &held.leaf_hash));
@@ -76,7 +78,7 @@ static void keeps_what_has_a_place(void **state)
         shelf_reset(&shelf);
         CHECK(!shelf_has(&shelf, 1));
         // What cannot be read takes no place.
-        CHECK(!shelf_entry(&shelf, LOG_SIZE + 1, &entry, &has_bytes, &arena,
+        CHECK(!shelf_entry(&shelf, LOG_SIZE + 1, 0, &entry, &has_bytes, &arena,
                            &err));
         CHECK(shelf.num == 0);
     }

@@ -1,0 +1,95 @@
+// gather.c - see gather.h.
+
+#include "query/gather.h"
+
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
+}
+
+// Under a certificate's hash or an issuer's key not all entries of a
+// TBSCertificate are found.
+bool gather_may(const struct question *question)
+{
+    for (size_t i = 0; i < question->num_ranges; i++) {
+        const struct question_range *range = &question->ranges[i];
+
+        if (!range->exact || range->kind == TERM_CERT_SHA256 ||
+            range->kind == TERM_ISSUER_KEY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_facts(struct gathering *out, struct snapshot *snapshot,
+                       struct err *err)
+{
+    for (size_t i = 0; i < out->num; i++) {
+        struct gathered *item = &out->items[i];
+
+        if (i > 0 && item[-1].id == item->id) {
+            item->facts = item[-1].facts;
+        } else if (!snapshot_facts(snapshot, item->id, &item->facts, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool gather(struct gathering *out, struct walk *walk, struct snapshot *snapshot,
+            struct arena *arena, struct err *err)
+{
+    *out = (struct gathering){0};
+    out->items = arena_alloc(arena, GATHER_MAX * sizeof *out->items);
+    if (out->items == NULL) return no_memory(err);
+    for (;;) {
+        struct walk_item item;
+        bool found;
+
+        if (!walk_next(walk, snapshot, &item, &found, err)) return false;
+        if (!found) break;
+        if (out->num == GATHER_MAX) return true;
+        out->items[out->num++] = (struct gathered){
+            .id = item.id, .via = item.via, .range = item.range};
+    }
+    out->whole = true;
+    return read_facts(out, snapshot, err);
+}
+
+static bool is_member(const struct gathered *item, const struct entry_facts *of)
+{
+    return item->facts.has_tbs && item->facts.group_mark == of->group_mark;
+}
+
+bool gather_group(struct group *out, const struct gathering *gathering,
+                  const struct gathered *item, struct shelf *shelf,
+                  struct arena *arena, bool *found, struct err *err)
+{
+    *found = gathering->whole && item->facts.has_tbs &&
+             (item->via & (VIA_SALVAGED | VIA_UNAUTHENTICATED)) == 0;
+    if (!*found) return true;
+    *out = (struct group){.gathering = gathering};
+    out->members = arena_alloc(arena, gathering->num * sizeof out->members[0]);
+    if (out->members == NULL) return no_memory(err);
+    for (size_t i = 0; i < gathering->num; i++) {
+        const struct gathered *other = &gathering->items[i];
+
+        if (!is_member(other, &item->facts) ||
+            (i > 0 && other[-1].id == other->id)) {
+            continue;
+        }
+        out->members[out->num_members++] =
+            (struct group_member){.id = other->id, .facts = other->facts};
+    }
+    return group_settle(out, shelf, item->id, arena, err);
+}
+
+const struct gathered *gather_find(const struct gathering *gathering,
+                                   uint64_t id)
+{
+    for (size_t i = 0; i < gathering->num; i++) {
+        if (gathering->items[i].id == id) return &gathering->items[i];
+    }
+    return NULL;
+}
