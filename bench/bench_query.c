@@ -1,4 +1,5 @@
-// bench_query.c - how long an answer takes: in the process, and over the socket.
+// bench_query.c - how long an answer takes: in the process, and over the
+// socket.
 //
 //   bench_query BUILD INDEX FOLDER
 //
@@ -37,7 +38,7 @@ static uint64_t next_random(void)
 static void collect_names(struct snapshot *snapshot, struct arena *arena)
 {
     uint8_t first = TERM_DNS, end = TERM_DNS + 1;
-    struct buffer text = {0};
+    struct buffer text = {0}, last = {0};
     struct posting posting;
     struct cursor *cursor;
     struct err err = {0};
@@ -50,8 +51,13 @@ static void collect_names(struct snapshot *snapshot, struct arena *arena)
         die("%s", err.text);
     }
     while (cursor_next(cursor, &posting, &found, &err) && found) {
-        uint64_t slot = seen < NAMES_MAX ? seen : next_random() % (seen + 1);
+        uint64_t slot;
 
+        // A key that thousands of entries hold counts once.
+        if (bytes_equal(posting.key, buffer_bytes(&last))) continue;
+        buffer_reset(&last);
+        buffer_append(&last, posting.key);
+        slot = seen < NAMES_MAX ? seen : next_random() % (seen + 1);
         seen++;
         buffer_reset(&text);
         if (slot >= NAMES_MAX || !keys_parse(posting.key, &kind, &text)) {
@@ -64,6 +70,7 @@ static void collect_names(struct snapshot *snapshot, struct arena *arena)
     }
     cursor_close(cursor);
     buffer_cleanup(&text);
+    buffer_cleanup(&last);
     if (num_names == 0) die("the index holds no names");
 }
 
@@ -300,8 +307,7 @@ int main(int argc, char **argv)
     collect_names(snapshot, &arena);
     printf("\nAn exact name that exists, whole answer, warm, one client, one "
            "at a time (us)\n\n");
-    printf("  %-44s %8s %8s %8s %10s\n", "", "p50", "p99", "p99.9",
-           "a second");
+    printf("  %-44s %8s %8s %8s %10s\n", "", "p50", "p99", "p99.9", "a second");
     reply_len = measure_in_process(snapshot);
     measure_server(argv[1], argv[2], argv[3]);
     measure_echo(reply_len);
