@@ -73,7 +73,7 @@ static void make_keys(struct key_list *list, const struct lookup *lookup,
 
 // ------------------------------------------------------------ open
 
-// A writer dies with chunks that wait and files half written.
+// A writer dies while chunks of its wait.
 static void crash(const struct lookup *lookup)
 {
     struct loader loader;
