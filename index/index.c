@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "index/base/log.h"
@@ -26,6 +27,8 @@ enum {
     // Issuers wait for the next transaction, but no more than these.
     ISSUERS_WAITING_MAX = 256,
     ISSUERS_WAITING_BYTES_MAX = 1024 * 1024,
+    LOCK_TRIES = 100,
+    LOCK_PAUSE_MS = 20,
 };
 
 // ------------------------------------------------------------ open and close
@@ -73,6 +76,21 @@ static bool fail_locked(const struct index *index, int fd, struct err *err)
                    index->dir);
 }
 
+// Takes the lock, or waits a little for it: a writer that was killed holds it
+// until the kernel has taken its memory apart.
+static int wait_for_lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    int result;
+
+    for (int i = 0;; i++) {
+        result = flock(fd, LOCK_EX | LOCK_NB);
+        if (result == 0 || errno != EWOULDBLOCK || i == LOCK_TRIES) break;
+        (void)nanosleep(&pause, NULL);
+    }
+    return result;
+}
+
 static bool take_lock(struct index *index, struct err *err)
 {
     char path[PATH_MAX], text[32];
@@ -81,7 +99,7 @@ static bool take_lock(struct index *index, struct err *err)
     if (!path_of(path, index, "lock", err)) return false;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return fail_errno(path, err);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (wait_for_lock(fd) != 0) {
         bool ok = errno == EWOULDBLOCK ? fail_locked(index, fd, err)
                                        : fail_errno(path, err);
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "index/check.h"
@@ -683,6 +684,34 @@ static void what_is_no_index_is_refused(void **state)
     index_close(open_index(INDEX_READ));
 }
 
+// A writer that was killed holds the lock a little longer.
+static void a_writer_waits_for_one_that_is_going(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    int ready[2], status;
+    char byte;
+    pid_t child;
+
+    (void)state;
+    index_close(open_index(INDEX_WRITE));
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        struct index *index;
+
+        if (!index_open(&index, path("index"), INDEX_WRITE, NULL)) _exit(1);
+        if (write(ready[1], "", 1) != 1) _exit(1);
+        (void)nanosleep(&pause, NULL);
+        _exit(0); // as if it were killed
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    index_close(open_index(INDEX_WRITE));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 static void a_second_writer_is_told_who_holds_it(void **state)
 {
     struct index *index = open_index(INDEX_WRITE), *second;
@@ -803,6 +832,7 @@ int main(void)
         TEST(cut_while_it_is_read_is_exit_6),
         TEST(another_format_is_refused),
         TEST(what_is_no_index_is_refused),
+        TEST(a_writer_waits_for_one_that_is_going),
         TEST(a_second_writer_is_told_who_holds_it),
         TEST(a_full_disk_is_named),
         TEST(a_file_size_limit_is_named),
