@@ -228,7 +228,7 @@ static bool choose_one(struct choice *choice, const struct options *options,
 // ---------------------------------------------------------------- a list
 
 static bool fetch_list(struct buffer *json, const struct options *options,
-                       struct err *err)
+                       const atomic_bool *stop, struct err *err)
 {
     struct fetch_shared_options shared = {
         .contact = options->contact,
@@ -243,12 +243,13 @@ static bool fetch_list(struct buffer *json, const struct options *options,
         return download_read_file(json, options->log_list, JSON_DOCUMENT_MAX,
                                   err);
     }
-    ok = download_url(json, options->log_list, JSON_DOCUMENT_MAX, &shared, err);
+    ok = download_url(json, options->log_list, JSON_DOCUMENT_MAX, &shared, stop,
+                      err);
     if (!ok || options->unsigned_list) return ok;
     log_list_signature_url(&url, options->log_list);
     buffer_append_byte(&url, '\0');
     ok = download_url(&signature, (const char *)url.data, SIGNATURE_LEN_MAX,
-                      &shared, err);
+                      &shared, stop, err);
     if (!ok) err->code = ERR_CONFIG; // a list that cannot be trusted
     if (ok && options->log_list_key != NULL) {
         ok = download_read_file(&key, options->log_list_key, KEY_LEN_MAX, err);
@@ -312,6 +313,7 @@ static bool add_selected(struct choice *choice, struct log_choice *asked,
         const struct log_description *log = &choice->list.logs[i];
 
         if (verdicts[i] == LOG_PASSED_OVER) {
+            if (choice->again) continue;
             log_line(LOG_WARNING, "%s: passed over: %s", log->name, reasons[i]);
         } else if (verdicts[i] == LOG_SELECTED) {
             struct chosen_log *chosen = add_log(choice, err);
@@ -338,7 +340,7 @@ static bool choose_from_list(struct choice *choice,
     };
     struct archive_part *part;
     struct buffer json = {0};
-    bool ok = fetch_list(&json, options, err) &&
+    bool ok = fetch_list(&json, options, choice->stop, err) &&
               log_list_parse(&choice->list, buffer_bytes(&json), err);
 
     buffer_cleanup(&json);
@@ -363,19 +365,39 @@ static bool choose_from_list(struct choice *choice,
     return add_selected(choice, &asked, err);
 }
 
-bool choice_make(struct choice *choice, const struct options *options,
+static bool make(struct choice *choice, const struct options *options,
                  struct err *err)
 {
-    bool ok;
+    bool ok = options->log_list != NULL ? choose_from_list(choice, options, err)
+                                        : choose_one(choice, options, err);
 
-    *choice = (struct choice){0};
-    ok = options->log_list != NULL ? choose_from_list(choice, options, err)
-                                   : choose_one(choice, options, err);
     for (size_t i = 0; ok && i < choice->num_logs; i++) {
         ok = complete(&choice->logs[i], options, err);
     }
     if (!ok) choice_cleanup(choice);
     return ok;
+}
+
+bool choice_make(struct choice *choice, const struct options *options,
+                 struct err *err)
+{
+    *choice = (struct choice){0};
+    return make(choice, options, err);
+}
+
+bool choice_make_again(struct choice *choice, const struct options *options,
+                       const atomic_bool *stop, struct err *err)
+{
+    *choice = (struct choice){.again = true, .stop = stop};
+    return make(choice, options, err);
+}
+
+bool choice_may_change(const struct choice *choice)
+{
+    for (size_t i = 0; i < choice->num_logs; i++) {
+        if (choice->logs[i].archive != NULL) return false;
+    }
+    return choice->has_list;
 }
 
 void choice_cleanup(struct choice *choice)

@@ -14,6 +14,8 @@
 
 #pragma once
 
+#include <stdatomic.h>
+
 #include "ingest/options.h"
 #include "ingest/parse/log_list.h"
 #include "ingest/source/archive.h"
@@ -30,11 +32,23 @@ struct choice {
     bool has_list;
     struct log_list list; // as read; with `all` logs may have left it
     bool whole;           // the list was asked for as a whole
+    bool again;           // made again: what was said once is not said again
+    const atomic_bool *stop;
 };
 
 // choice_make reads descriptions and lists; choice_cleanup() it.
 MUST_USE bool choice_make(struct choice *choice, const struct options *options,
                           struct err *err);
+
+// choice_make_again makes it from the list as it is now, where nothing but a
+// list is chosen from, and says nothing of what is passed over; `stop` ends it.
+MUST_USE bool choice_make_again(struct choice *choice,
+                                const struct options *options,
+                                const atomic_bool *stop, struct err *err);
+
+// choice_may_change tells whether the list is worth reading again.
+bool choice_may_change(const struct choice *choice);
+
 void choice_cleanup(struct choice *choice);
 
 // choice_check_age refuses a list that is older than the last one that this

@@ -9,12 +9,34 @@
 
 #include "index/base/text.h"
 
-enum { TIMEOUT_MS = 60 * 1000 };
+enum { TIMEOUT_MS = 60 * 1000, LOOK_MS = 100 };
 
 struct download {
     struct fetch_request request;
+    struct ring *ring;
+    struct fetch *fetch;
+    struct ring_op timer; // looks at `stop`
+    const atomic_bool *stop;
     bool done, closed;
 };
+
+static void look(struct download *download);
+
+static void on_time(struct ring_op *op, int result)
+{
+    (void)result;
+    look(RING_OWNER(op, struct download, timer));
+}
+
+static void look(struct download *download)
+{
+    if (download->stop == NULL || download->done) return;
+    if (atomic_load(download->stop)) {
+        fetch_cancel(download->fetch, &download->request);
+    } else {
+        ring_timeout(download->ring, &download->timer, LOOK_MS, on_time);
+    }
+}
 
 static void on_done(struct fetch_request *request)
 {
@@ -37,23 +59,29 @@ bool download_is_url(const char *text)
 }
 
 static bool run(struct buffer *out, struct ring *ring, struct fetch *fetch,
-                const char *path, size_t len_max, struct err *err)
+                const char *path, size_t len_max, const atomic_bool *stop,
+                struct err *err)
 {
     struct download download = {
         .request = {.path = path,
                     .body_max = len_max,
                     .total_timeout_ms = TIMEOUT_MS,
                     .done = on_done},
+        .ring = ring,
+        .fetch = fetch,
+        .stop = stop,
     };
     bool ok = true;
 
     download.request.context = &download;
     fetch_start(fetch, &download.request);
+    look(&download);
     while (ok && !download.done) {
         ok = ring_run(ring, true, err);
     }
+    ring_cancel(ring, &download.timer);
     fetch_close(fetch, on_closed, &download);
-    while (ok && !download.closed) {
+    while (ok && (!download.closed || ring_busy(&download.timer))) {
         ok = ring_run(ring, true, err);
     }
     if (ok && download.request.fault != FETCH_ANSWERED) {
@@ -68,7 +96,8 @@ static bool run(struct buffer *out, struct ring *ring, struct fetch *fetch,
 }
 
 bool download_url(struct buffer *out, const char *url, size_t len_max,
-                  const struct fetch_shared_options *options, struct err *err)
+                  const struct fetch_shared_options *options,
+                  const atomic_bool *stop, struct err *err)
 {
     const char *path = strstr(url, "://");
     struct fetch_options fetch_options = {.connections_max = 1};
@@ -88,7 +117,7 @@ bool download_url(struct buffer *out, const char *url, size_t len_max,
     ok = fetch_shared_open(&shared, options, err);
     if (ok) {
         ok = fetch_open(&fetch, ring, shared, &fetch_options, err) &&
-             run(out, ring, fetch, path, len_max, err);
+             run(out, ring, fetch, path, len_max, stop, err);
         fetch_shared_close(shared);
     }
     ring_close(ring);

@@ -2,12 +2,16 @@
 
 #pragma once
 
+#include <stdatomic.h>
+
 #include "ingest/fetch/fetch.h"
 
 // download_url gets what `url` holds, at most `len_max` bytes; ERR_NETWORK.
+// `stop` (may be NULL) may be set by another thread: ERR_INTERRUPTED soon
+// after.
 MUST_USE bool download_url(struct buffer *out, const char *url, size_t len_max,
                            const struct fetch_shared_options *options,
-                           struct err *err);
+                           const atomic_bool *stop, struct err *err);
 
 // download_is_url tells a URL from a file's name.
 bool download_is_url(const char *text);

@@ -17,7 +17,8 @@
 #include "index/base/text.h"
 #include "index/place.h"
 #include "index/version.h"
-#include "ingest/choice.h"
+#include "ingest/list_watch.h"
+#include "ingest/logs.h"
 #include "ingest/metrics.h"
 #include "ingest/metrics_server.h"
 #include "ingest/options.h"
@@ -48,6 +49,7 @@ static const char usage[] =
     "  --follow                  keep up after catching up\n"
     "  --poll DURATION           how often a head is asked for (30s)\n"
     "  --partial-after DURATION  when a partial tile is read after all (5m)\n"
+    "  --reload DURATION         how often the log list is read again (6h)\n"
     "  --connections N           per log, at most\n"
     "  --rate R                  requests a second per log, at most\n"
     "  --retry DURATION          how long without progress (10m)\n"
@@ -66,117 +68,6 @@ static const char usage[] =
     "  --json                    a summary on stdout\n"
     "  --help, --version\n";
 
-// ---------------------------------------------------------------- the index
-
-// What the index knew of a log before this run.
-static bool find_known(struct index *index, const struct sha256_hash *id,
-                       struct index_log *out, bool *found, struct err *err)
-{
-    struct snapshot *snapshot;
-
-    *found = false;
-    if (!snapshot_open(&snapshot, index, err)) return false;
-    for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
-        const struct index_log *log = snapshot_log(snapshot, i);
-
-        if (!sha256_equal(&log->id, id)) continue;
-        *out = *log;
-        *found = true;
-    }
-    snapshot_close(snapshot);
-    return true;
-}
-
-static void describe(struct index_log *log, const struct chosen_log *chosen)
-{
-    const struct log_description *from = &chosen->description;
-
-    *log = (struct index_log){
-        .api = from->api,
-        .mmd_seconds = from->has_mmd ? from->mmd_seconds : 86400,
-        .ended = from->ended,
-        .has_final = from->has_final,
-        .final_size = from->final_size,
-        .final_root = from->final_root,
-    };
-    (void)snprintf(log->name, sizeof log->name, "%s", from->name);
-    (void)snprintf(log->url, sizeof log->url, "%s", from->url);
-    (void)snprintf(log->origin, sizeof log->origin, "%s", from->origin);
-}
-
-static bool add_log(struct pipeline *pipeline, struct index *index,
-                    const struct chosen_log *chosen, struct log_key *key,
-                    const struct options *options, struct err *err)
-{
-    struct reader_config config = {
-        .key = key,
-        .api_known = chosen->api_known,
-        .archive = chosen->archive,
-        .check_archive = options->check_archive && chosen->archive != NULL,
-        .has_range = options->has_range,
-        .range_first = options->range_first,
-        .range_end = options->range_end,
-    };
-    struct index_log known;
-    bool is_known;
-
-    describe(&config.log, chosen);
-    config.log.id = *log_key_id(key);
-    if (!find_known(index, &config.log.id, &known, &is_known, err)) {
-        return false;
-    }
-    config.log.keep = options->keep != 0 ? options->keep
-                      : is_known         ? known.keep
-                                         : KEEP_FULL;
-    if (is_known && !config.api_known) config.log.api = known.api;
-    if (is_known && strcmp(known.url, config.log.url) != 0) {
-        log_line(LOG_WARNING, "%s: read from %s, before from %s",
-                 config.log.name, config.log.url, known.url);
-    }
-    if (!index_add_log(index, &config.log, log_key_der(key), err)) return false;
-    return pipeline_add(pipeline, &config, err);
-}
-
-// Logs of the index that a whole list no longer has: their data stays.
-static bool mark_gone(struct index *index, const struct choice *choice,
-                      struct err *err)
-{
-    struct snapshot *snapshot;
-    bool ok = true;
-
-    if (!choice->whole) return true;
-    if (!snapshot_open(&snapshot, index, err)) return false;
-    for (size_t i = 0; ok && i < snapshot_num_logs(snapshot); i++) {
-        struct index_log log = *snapshot_log(snapshot, i);
-        struct bytes key;
-
-        if (log.ended || log_list_find(&choice->list, &log.id) != NULL) {
-            continue;
-        }
-        log_line(LOG_WARNING, "%s: has left the list; its data stays",
-                 log.name);
-        log.ended = true;
-        ok = snapshot_key(snapshot, log.number, &key, err) &&
-             index_add_log(index, &log, key, err);
-    }
-    snapshot_close(snapshot);
-    return ok;
-}
-
-static bool add_logs(struct pipeline *pipeline, struct index *index,
-                     const struct choice *choice, struct log_key **keys,
-                     const struct options *options, struct err *err)
-{
-    for (size_t i = 0; i < choice->num_logs; i++) {
-        if (!add_log(pipeline, index, &choice->logs[i], keys[i], options,
-                     err)) {
-            return false;
-        }
-        keys[i] = NULL; // the pipeline's now
-    }
-    return mark_gone(index, choice, err);
-}
-
 // ---------------------------------------------------------------- the run
 
 static uint64_t now_ms(void)
@@ -187,6 +78,15 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+struct running {
+    struct pipeline *pipeline;
+    struct rates *rates;
+    const struct options *options;
+    const sigset_t *signals;
+    bool may_grow;
+    struct list_watch *watch;
+};
+
 static double cpu_seconds(void)
 {
     struct rusage used = {0};
@@ -196,22 +96,41 @@ static double cpu_seconds(void)
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
+// Takes over a list that was read again.
+static void update_logs(const struct running *running)
+{
+    struct choice choice;
+    struct err err = {0};
+
+    if (!list_watch_take(running->watch, &choice)) return;
+    if (!choice_check_age(&choice, running->options,
+                          index_dir(pipeline_index(running->pipeline)), &err)) {
+        log_line(LOG_WARNING, "the list from before stands: %s", err.text);
+    } else if (!logs_update(running->pipeline,
+                            pipeline_index(running->pipeline), &choice,
+                            running->options, &err)) {
+        pipeline_fail(running->pipeline, &err);
+    }
+    choice_cleanup(&choice);
+}
+
 // Waits for the end; a first signal ends it soon, a second at once.  Returns
 // the signal, 0 when there was none.
-static int wait_for_end(struct pipeline *pipeline, struct rates *rates,
-                        const sigset_t *signals, struct summary_run *run)
+static int wait_for_end(const struct running *running, struct summary_run *run)
 {
+    struct pipeline *pipeline = running->pipeline;
     struct timespec tick = {.tv_nsec = PROGRESS_TICK_MS * 1000000};
     uint64_t begun = now_ms();
     int caught = 0;
 
     while (!pipeline_is_done(pipeline)) {
-        int number = sigtimedwait(signals, NULL, &tick);
+        int number = sigtimedwait(running->signals, NULL, &tick);
         uint64_t memory = progress_memory_bytes();
 
         if (memory > run->peak_memory_bytes) run->peak_memory_bytes = memory;
-        rates_tick(rates, pipeline, now_ms());
-        progress_tick(pipeline, rates, now_ms());
+        rates_tick(running->rates, pipeline, now_ms());
+        progress_tick(pipeline, running->rates, now_ms());
+        if (caught == 0) update_logs(running);
         if (number < 0) continue;
         if (caught != 0) _exit(128 + number);
         caught = number;
@@ -223,19 +142,24 @@ static int wait_for_end(struct pipeline *pipeline, struct rates *rates,
 }
 
 // Reads all logs; returns the exit code.
-static int run_pipeline(struct pipeline *pipeline, struct rates *rates,
-                        const sigset_t *signals, const struct options *options,
-                        struct err *err)
+static int run_pipeline(struct running *running, struct err *err)
 {
+    struct pipeline *pipeline = running->pipeline;
+    const struct options *options = running->options;
     struct summary_run run = {0};
     struct buffer json = {0};
     int number = 0;
     int code;
 
     progress_open(options->progress);
-    if (pipeline_start(pipeline, err)) {
-        number = wait_for_end(pipeline, rates, signals, &run);
+    if (pipeline_start(pipeline, err) &&
+        (!running->may_grow ||
+         list_watch_start(&running->watch, options, options->reload_ms, err))) {
+        number = wait_for_end(running, &run);
+    } else {
+        pipeline_fail(pipeline, err);
     }
+    list_watch_stop(running->watch);
     progress_close();
     if (!pipeline_join(pipeline, err)) return err_exit_code(err->code);
     summary_say(pipeline);
@@ -267,31 +191,6 @@ static bool is_public(const struct choice *choice)
         }
     }
     return false;
-}
-
-static struct log_key **make_keys(const struct choice *choice, struct err *err)
-{
-    struct log_key **keys = calloc(choice->num_logs + 1, sizeof *keys);
-
-    if (keys == NULL) {
-        (void)err_set(err, ERR_MEMORY, "no memory for keys");
-        return NULL;
-    }
-    for (size_t i = 0; i < choice->num_logs; i++) {
-        const struct log_description *log = &choice->logs[i].description;
-
-        if (log_key_new(&keys[i], bytes_of(log->key, log->key_len), err)) {
-            continue;
-        }
-        err->code = ERR_CONFIG;
-        (void)err_wrap(err, "%s: key", log->name);
-        while (i > 0) {
-            log_key_free(keys[--i]);
-        }
-        free(keys);
-        return NULL;
-    }
-    return keys;
 }
 
 // What is told to Prometheus; the pipeline once it is there.
@@ -334,18 +233,18 @@ static int ingest(const struct options *options, const struct choice *choice,
         .binds = options->binds.texts,
         .num_binds = options->binds.num,
         .follow = options->follow,
+        .may_grow = options->follow && choice_may_change(choice),
         .poll_ms = options->poll_ms,
         .partial_after_ms = options->partial_after_ms,
     };
     struct exposed exposed = {.memory = options->memory};
     struct metrics_server *metrics = NULL;
     const char *dir = place_of_index(options->index_dir);
-    struct log_key **keys = make_keys(choice, err);
     struct pipeline *pipeline = NULL;
     struct index *index = NULL;
     int code;
 
-    if (keys == NULL) return err_exit_code(err->code);
+    if (!logs_check_keys(choice, err)) return err_exit_code(err->code);
     // A quarter of --memory is for what waits to be written.
     if (rates_new(&exposed.rates, err) &&
         start_metrics(&metrics, &exposed, options, err) &&
@@ -353,17 +252,18 @@ static int ingest(const struct options *options, const struct choice *choice,
         index_set_memory(index, options->memory / 4, err) &&
         choice_check_age(choice, options, dir, err) &&
         pipeline_open(&pipeline, index, &given, err) &&
-        add_logs(pipeline, index, choice, keys, options, err)) {
+        logs_add(pipeline, index, choice, options, err)) {
         *err = (struct err){0};
         atomic_store(&exposed.pipeline, pipeline);
-        code = run_pipeline(pipeline, exposed.rates, signals, options, err);
+        code = run_pipeline(&(struct running){.pipeline = pipeline,
+                                              .rates = exposed.rates,
+                                              .options = options,
+                                              .signals = signals,
+                                              .may_grow = given.may_grow},
+                            err);
     } else {
         code = err_exit_code(err->code);
     }
-    for (size_t i = 0; i < choice->num_logs; i++) {
-        log_key_free(keys[i]);
-    }
-    free(keys);
     metrics_server_stop(metrics);
     rates_free(exposed.rates);
     pipeline_close(pipeline);

@@ -15,6 +15,7 @@ enum {
     RETRY_MS = 10 * 60 * 1000,
     POLL_MS = 30 * 1000,
     PARTIAL_AFTER_MS = 5 * 60 * 1000,
+    RELOAD_MS = 6 * 60 * 60 * 1000, // lists change once a day
     CONNECTIONS_MAX = 256,
     THREADS_MAX = 1024,
 };
@@ -38,6 +39,7 @@ enum option_code {
     OPTION_FOLLOW,
     OPTION_POLL,
     OPTION_PARTIAL_AFTER,
+    OPTION_RELOAD,
     OPTION_CONNECTIONS,
     OPTION_RATE,
     OPTION_RETRY,
@@ -74,6 +76,7 @@ static const struct option known[] = {
     {"follow", no_argument, NULL, OPTION_FOLLOW},
     {"poll", required_argument, NULL, OPTION_POLL},
     {"partial-after", required_argument, NULL, OPTION_PARTIAL_AFTER},
+    {"reload", required_argument, NULL, OPTION_RELOAD},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"retry", required_argument, NULL, OPTION_RETRY},
@@ -282,6 +285,8 @@ static bool take_number(struct options *options, int option, const char *value,
     case OPTION_PARTIAL_AFTER:
         return parse_ms(&options->partial_after_ms, "partial-after", value,
                         err);
+    case OPTION_RELOAD:
+        return parse_ms(&options->reload_ms, "reload", value, err);
     case OPTION_CONNECTIONS:
         return parse_count(&options->connections, "connections", value,
                            CONNECTIONS_MAX, err);
@@ -400,6 +405,7 @@ bool ingest_options_parse(struct options *options, int argc, char **argv,
         .retry_ms = RETRY_MS,
         .poll_ms = POLL_MS,
         .partial_after_ms = PARTIAL_AFTER_MS,
+        .reload_ms = RELOAD_MS,
         .threads = processors > 0 ? (unsigned)processors : 1,
         .memory = UINT64_C(1) << 30,
     };

@@ -38,7 +38,7 @@ struct options {
     bool has_range;
     uint64_t range_first, range_end;
     bool follow;
-    uint64_t poll_ms, partial_after_ms;
+    uint64_t poll_ms, partial_after_ms, reload_ms;
     unsigned connections; // 0: not said
     double rate;          // 0: no limit
     uint64_t retry_ms;

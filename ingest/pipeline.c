@@ -13,6 +13,9 @@ enum {
     // What one entry makes LMDB hold until a transaction ends, measured on
     // the test log: the pages of its record and of some four keys.
     TRANSACTION_BYTES_PER_ENTRY = 6 << 10,
+    // Room for logs that a list may yet bring.
+    LOGS_SPARE_MIN = 4,
+    LOGS_SPARE_SHARE = 4,
     IDLE_MS = 200, // without a batch, until what waits is flushed
 };
 
@@ -32,16 +35,21 @@ struct ring_thread {
 
 struct log_slot {
     struct reader_config config;
-    struct reader *reader;
+    struct reader *_Atomic reader; // NULL: not yet
     struct ring_thread *thread;
+    atomic_bool begun;     // or ended without
+    atomic_bool has_news;  // of its end:
+    struct index_log news; // under the pipeline's lock
 };
 
 struct pipeline {
     struct index *index;
     const struct pipeline_options *options;
     struct fetch_shared *shared;
-    struct log_slot *logs;
-    size_t num_logs;
+    struct log_slot *logs[PIPELINE_LOGS_MAX]; // those below num_logs stay
+    atomic_size_t num_logs;
+    size_t logs_max; // that the memory is shared by
+    atomic_bool started, joining;
     struct ring_thread *threads;
     unsigned num_threads;
     pthread_t writer;
@@ -225,7 +233,7 @@ static uint64_t thread_cpu_ns(void)
 static void give_back(struct pipeline *pipeline, struct batch *batch)
 {
     for (size_t i = 0; i < pipeline->num_logs; i++) {
-        struct log_slot *slot = &pipeline->logs[i];
+        struct log_slot *slot = pipeline->logs[i];
 
         if (slot->reader != batch->reader) continue;
         atomic_fetch_sub(&pipeline->backlog, 1);
@@ -313,6 +321,9 @@ static void on_ended(void *context)
     atomic_fetch_add(&thread->pipeline->num_ended, 1);
 }
 
+static void begin_logs(struct ring_thread *thread);
+static void spread_news(struct ring_thread *thread);
+
 static void on_wake(void *context)
 {
     struct ring_thread *thread = context;
@@ -325,42 +336,108 @@ static void on_wake(void *context)
         reader_take_back(batch->reader, batch);
         batch = next;
     }
+    begin_logs(thread);
+    spread_news(thread);
     if (!atomic_load(&pipeline->stop) || thread->stop_seen) return;
     thread->stop_seen = true;
     for (size_t i = 0; i < pipeline->num_logs; i++) {
-        if (pipeline->logs[i].thread == thread) {
-            reader_stop(pipeline->logs[i].reader);
+        struct log_slot *slot = pipeline->logs[i];
+
+        if (slot->thread == thread && slot->reader != NULL) {
+            reader_stop(slot->reader);
         }
     }
 }
 
-static bool open_readers(struct ring_thread *thread, struct ring *ring,
-                         struct err *err)
+static bool open_reader(struct ring_thread *thread, struct log_slot *slot,
+                        struct err *err)
 {
     struct pipeline *pipeline = thread->pipeline;
     const struct pipeline_options *options = pipeline->options;
     // A quarter of --memory is for the transaction, a quarter for stacks and
     // what the allocator wastes.
-    size_t memory = (size_t)(options->memory / 2 / pipeline->num_logs);
+    size_t memory = (size_t)(options->memory / 2 / pipeline->logs_max);
+    struct reader_options reader = {
+        .pipeline = pipeline,
+        .ring = thread->ring,
+        .shared = pipeline->shared,
+        .inflater = thread->inflater,
+        .memory = memory,
+        .ended = on_ended,
+        .context = thread,
+    };
+    struct reader *made;
 
-    for (size_t i = 0; i < pipeline->num_logs; i++) {
-        struct log_slot *slot = &pipeline->logs[i];
-        struct reader_options reader = {
-            .pipeline = pipeline,
-            .ring = ring,
-            .shared = pipeline->shared,
-            .inflater = thread->inflater,
-            .memory = memory,
-            .ended = on_ended,
-            .context = thread,
-        };
+    if (!reader_new(&made, &slot->config, &reader, err)) return false;
+    atomic_store(&slot->reader, made);
+    return true;
+}
 
-        if (slot->thread != thread) continue;
-        if (!reader_new(&slot->reader, &slot->config, &reader, err)) {
-            return false;
+// Begins those of the thread's logs that are new to it; when all is to stop,
+// they have ended before they began.
+static void begin_logs(struct ring_thread *thread)
+{
+    struct pipeline *pipeline = thread->pipeline;
+    size_t num_logs = atomic_load(&pipeline->num_logs);
+
+    for (size_t i = 0; i < num_logs; i++) {
+        struct log_slot *slot = pipeline->logs[i];
+        struct err err;
+
+        if (slot->thread != thread || atomic_exchange(&slot->begun, true)) {
+            continue;
+        }
+        if (atomic_load(&pipeline->stop)) {
+            atomic_fetch_add(&pipeline->num_ended, 1);
+        } else if (open_reader(thread, slot, &err)) {
+            thread->num_running++;
+            reader_start(slot->reader);
+        } else {
+            atomic_fetch_add(&pipeline->num_ended, 1);
+            pipeline_fail(pipeline, &err);
         }
     }
-    return true;
+}
+
+// Readers learn what a list says anew of their logs.
+static void spread_news(struct ring_thread *thread)
+{
+    struct pipeline *pipeline = thread->pipeline;
+    size_t num_logs = atomic_load(&pipeline->num_logs);
+
+    for (size_t i = 0; i < num_logs; i++) {
+        struct log_slot *slot = pipeline->logs[i];
+        struct index_log news;
+
+        if (slot->thread != thread || slot->reader == NULL ||
+            !atomic_exchange(&slot->has_news, false)) {
+            continue;
+        }
+        (void)pthread_mutex_lock(&pipeline->lock);
+        news = slot->news;
+        (void)pthread_mutex_unlock(&pipeline->lock);
+        reader_set_final(slot->reader, &news);
+    }
+}
+
+// Logs that came too late to be begun: each counts once as ended.
+static void end_unbegun(struct pipeline *pipeline)
+{
+    size_t num_logs = atomic_load(&pipeline->num_logs);
+
+    if (!atomic_load(&pipeline->stop)) return;
+    for (size_t i = 0; i < num_logs; i++) {
+        if (!atomic_exchange(&pipeline->logs[i]->begun, true)) {
+            atomic_fetch_add(&pipeline->num_ended, 1);
+        }
+    }
+}
+
+// A thread without a log waits for those that may be added.
+static bool may_get_more(struct pipeline *pipeline)
+{
+    return pipeline->options->may_grow && !atomic_load(&pipeline->stop) &&
+           !atomic_load(&pipeline->joining);
 }
 
 static void *run_ring(void *context)
@@ -379,20 +456,14 @@ static void *run_ring(void *context)
     (void)pthread_mutex_lock(&thread->ring_lock);
     thread->ring = ring;
     (void)pthread_mutex_unlock(&thread->ring_lock);
-    if (!inflater_new(&thread->inflater, &err) ||
-        !open_readers(thread, ring, &err)) {
+    if (!inflater_new(&thread->inflater, &err)) {
         pipeline_fail(pipeline, &err);
         atomic_fetch_add(&pipeline->num_ended, thread->num);
         return NULL;
     }
-    thread->num_running = thread->num;
-    for (size_t i = 0; i < pipeline->num_logs; i++) {
-        if (pipeline->logs[i].thread == thread) {
-            reader_start(pipeline->logs[i].reader);
-        }
-    }
+    begin_logs(thread);
     ring_wake(ring); // a stop may have come before there was a ring
-    while (thread->num_running > 0) {
+    while (thread->num_running > 0 || may_get_more(pipeline)) {
         if (!ring_run(ring, true, &err)) {
             pipeline_fail(pipeline, &err);
             atomic_fetch_add(&pipeline->num_ended, thread->num_running);
@@ -407,6 +478,7 @@ static void *run_ring(void *context)
         // Late comers: timers that were called back.
     }
     ring_close(ring);
+    end_unbegun(pipeline);
     return NULL;
 }
 
@@ -440,13 +512,52 @@ bool pipeline_open(struct pipeline **out, struct index *index,
 bool pipeline_add(struct pipeline *pipeline, const struct reader_config *config,
                   struct err *err)
 {
-    struct log_slot *logs =
-        realloc(pipeline->logs, (pipeline->num_logs + 1) * sizeof *logs);
+    size_t num_logs = atomic_load(&pipeline->num_logs);
+    struct log_slot *slot =
+        num_logs < PIPELINE_LOGS_MAX ? calloc(1, sizeof *slot) : NULL;
 
-    if (logs == NULL) return err_set(err, ERR_MEMORY, "no memory for logs");
-    pipeline->logs = logs;
-    logs[pipeline->num_logs++] = (struct log_slot){.config = *config};
+    if (slot == NULL) return err_set(err, ERR_MEMORY, "no memory for logs");
+    slot->config = *config;
+    pipeline->logs[num_logs] = slot;
+    if (atomic_load(&pipeline->started)) {
+        slot->thread = &pipeline->threads[num_logs % pipeline->num_threads];
+        slot->thread->num++;
+    }
+    atomic_store(&pipeline->num_logs, num_logs + 1);
+    if (slot->thread == NULL) return true;
+    wake(slot->thread);
+    if (atomic_load(&pipeline->stop)) end_unbegun(pipeline);
     return true;
+}
+
+bool pipeline_has_room(const struct pipeline *pipeline)
+{
+    return pipeline->options->may_grow &&
+           atomic_load(&pipeline->num_logs) < pipeline->logs_max;
+}
+
+void pipeline_set_final(struct pipeline *pipeline, size_t position,
+                        const struct index_log *log)
+{
+    struct log_slot *slot = pipeline->logs[position];
+
+    (void)pthread_mutex_lock(&pipeline->lock);
+    slot->news = *log;
+    (void)pthread_mutex_unlock(&pipeline->lock);
+    atomic_store(&slot->has_news, true);
+    wake(slot->thread);
+}
+
+// By how many logs the memory is shared: those there are, and some more where
+// they may come.
+static size_t logs_max(const struct pipeline *pipeline)
+{
+    size_t num = atomic_load(&pipeline->num_logs), max = num;
+
+    if (pipeline->options->may_grow) {
+        max += num / LOGS_SPARE_SHARE + LOGS_SPARE_MIN;
+    }
+    return max < PIPELINE_LOGS_MAX ? max : PIPELINE_LOGS_MAX;
 }
 
 bool pipeline_start(struct pipeline *pipeline, struct err *err)
@@ -456,6 +567,7 @@ bool pipeline_start(struct pipeline *pipeline, struct err *err)
     if (num_threads > pipeline->num_logs) {
         num_threads = (unsigned)pipeline->num_logs;
     }
+    pipeline->logs_max = logs_max(pipeline);
     pipeline->threads = calloc(num_threads, sizeof *pipeline->threads);
     if (pipeline->threads == NULL) return err_set(err, ERR_MEMORY, "no memory");
     for (unsigned i = 0; i < num_threads; i++) {
@@ -467,9 +579,10 @@ bool pipeline_start(struct pipeline *pipeline, struct err *err)
         pipeline->num_threads++;
     }
     for (size_t i = 0; i < pipeline->num_logs; i++) {
-        pipeline->logs[i].thread = &pipeline->threads[i % num_threads];
-        pipeline->logs[i].thread->num++;
+        pipeline->logs[i]->thread = &pipeline->threads[i % num_threads];
+        pipeline->logs[i]->thread->num++;
     }
+    atomic_store(&pipeline->started, true);
     if (pthread_create(&pipeline->writer, NULL, run_writer, pipeline) != 0) {
         return err_set(err, ERR_MEMORY, "no thread for the writer");
     }
@@ -494,8 +607,10 @@ bool pipeline_is_done(const struct pipeline *pipeline)
 
 bool pipeline_join(struct pipeline *pipeline, struct err *err)
 {
+    atomic_store(&pipeline->joining, true);
     for (unsigned i = 0; i < pipeline->num_threads; i++) {
         if (!pipeline->threads[i].started) continue;
+        wake(&pipeline->threads[i]);
         (void)pthread_join(pipeline->threads[i].thread, NULL);
         pipeline->threads[i].started = false;
     }
@@ -515,7 +630,7 @@ size_t pipeline_num_logs(const struct pipeline *pipeline)
 struct reader_totals pipeline_totals(const struct pipeline *pipeline,
                                      size_t position)
 {
-    struct reader *reader = pipeline->logs[position].reader;
+    struct reader *reader = pipeline->logs[position]->reader;
 
     if (reader == NULL) return (struct reader_totals){0};
     return reader_totals(reader);
@@ -524,7 +639,7 @@ struct reader_totals pipeline_totals(const struct pipeline *pipeline,
 const struct reader_config *pipeline_config(const struct pipeline *pipeline,
                                             size_t position)
 {
-    return &pipeline->logs[position].config;
+    return &pipeline->logs[position]->config;
 }
 
 size_t pipeline_backlog(const struct pipeline *pipeline)
@@ -546,8 +661,9 @@ void pipeline_close(struct pipeline *pipeline)
 {
     if (pipeline == NULL) return;
     for (size_t i = 0; i < pipeline->num_logs; i++) {
-        reader_free(pipeline->logs[i].reader);
-        log_key_free(pipeline->logs[i].config.key);
+        reader_free(pipeline->logs[i]->reader);
+        log_key_free(pipeline->logs[i]->config.key);
+        free(pipeline->logs[i]);
     }
     for (unsigned i = 0; i < pipeline->num_threads; i++) {
         inflater_free(pipeline->threads[i].inflater);
@@ -560,6 +676,5 @@ void pipeline_close(struct pipeline *pipeline)
     (void)pthread_mutex_destroy(&pipeline->evidence_lock);
     free(pipeline->issuers);
     free(pipeline->threads);
-    free(pipeline->logs);
     free(pipeline);
 }

@@ -31,6 +31,7 @@ struct pipeline_options {
     const char *const *binds;
     size_t num_binds;
     bool follow;
+    bool may_grow; // logs may be added while it runs
     uint64_t poll_ms, partial_after_ms;
 };
 
@@ -42,9 +43,18 @@ MUST_USE bool pipeline_open(struct pipeline **out, struct index *index,
                             const struct pipeline_options *options,
                             struct err *err);
 
-// pipeline_add takes a log to be read; before the start.
+// pipeline_add takes a log to be read, before the start or while it runs (then
+// under --follow, and where pipeline_has_room).
 MUST_USE bool pipeline_add(struct pipeline *pipeline,
                            const struct reader_config *config, struct err *err);
+
+// pipeline_has_room tells whether --memory allows for one more log.
+bool pipeline_has_room(const struct pipeline *pipeline);
+
+// pipeline_set_final tells a log while it is read that it has ended, and its
+// final tree head, as `log` has it.
+void pipeline_set_final(struct pipeline *pipeline, size_t position,
+                        const struct index_log *log);
 
 // pipeline_start starts the threads.
 MUST_USE bool pipeline_start(struct pipeline *pipeline, struct err *err);

@@ -16,6 +16,9 @@
 #include "ingest/reader/state.h"
 #include "ingest/source/archive_check.h"
 
+// A log that has ended is looked at again only in case it lies.
+enum { POLLS_OF_ENDED = 120 };
+
 static void on_head(struct ask *ask);
 
 // ---------------------------------------------------------------- asking
@@ -513,6 +516,14 @@ static void check_archive(struct reader *reader)
     reader_fail(reader, &err);
 }
 
+// The log has ended, and all of it is held.
+static bool is_whole(const struct reader *reader)
+{
+    const struct index_log *log = &reader->config.log;
+
+    return log->has_final && reader->log.verified == log->final_size;
+}
+
 // All that the pinned head has is held, or all that an archive has of it.
 static void finish_round(struct reader *reader)
 {
@@ -543,7 +554,9 @@ static void finish_round(struct reader *reader)
         reader->caught_up = true;
         reader->totals.phase = READER_FOLLOWING;
         reader_show(reader);
-        ring_timeout(reader->options.ring, &reader->timer, options->poll_ms,
+        ring_timeout(reader->options.ring, &reader->timer,
+                     is_whole(reader) ? options->poll_ms * POLLS_OF_ENDED
+                                      : options->poll_ms,
                      on_poll);
         return;
     }

@@ -334,6 +334,17 @@ void reader_fail(struct reader *reader, const struct err *err)
     reader_end(reader, READER_PARTIAL, err);
 }
 
+void reader_set_final(struct reader *reader, const struct index_log *log)
+{
+    struct index_log *known = &reader->config.log;
+
+    // From the next head on.
+    known->ended = log->ended;
+    known->has_final = log->has_final;
+    known->final_size = log->final_size;
+    known->final_root = log->final_root;
+}
+
 void reader_stop(struct reader *reader)
 {
     bool follows = pipeline_options(reader->pipeline)->follow;

@@ -51,10 +51,10 @@ struct reader_totals {
     uint64_t size;
     struct sha256_hash root;
     uint64_t head_time_ms; // of that head
-    uint64_t done;      // entries held of those that are asked for
-    uint64_t goal;      // how many are asked for
-    uint64_t entries;   // added by this run
-    uint64_t num_names; // of those
+    uint64_t done;         // entries held of those that are asked for
+    uint64_t goal;         // how many are asked for
+    uint64_t entries;      // added by this run
+    uint64_t num_names;    // of those
     uint64_t bytes_received;
     uint64_t cpu_ns;
     uint64_t wall_ms;
@@ -67,7 +67,7 @@ struct reader_options {
     struct ring *ring;
     struct fetch_shared *shared;
     struct inflater *inflater;
-    size_t memory; // for this log's bodies and batches
+    size_t memory;       // for this log's bodies and batches
     reader_ended *ended; // once, from inside ring_run
     void *context;
 };
@@ -83,6 +83,9 @@ void reader_start(struct reader *reader);
 
 // reader_stop has it end soon: ERR_INTERRUPTED.
 void reader_stop(struct reader *reader);
+
+// reader_set_final tells it that the log has ended, and its final tree head.
+void reader_set_final(struct reader *reader, const struct index_log *log);
 
 // reader_take_back receives a batch from the writer.
 void reader_take_back(struct reader *reader, struct batch *batch);
