@@ -1,18 +1,24 @@
 // batch.h - one chunk on its way down: entries, encoded, and their proof.
 //
-//   reader: batch_reset, batch_add ... -> proof -> writer -> back to the reader
+//   reader: batch_reset, batch_add_part ... -> proof -> writer -> back to it
+//                          `- a worker joins the parts into one chunk
 //
 // A reader has a fixed number of batches; none free means that nothing more
-// is understood, so batches are both memory limit and back-pressure.
+// is taken, so batches are both memory limit and back-pressure.
 //
-// Thread    whoever holds it: the reader's or the writer's.
+// Thread    whoever holds it: the reader's or the writer's; a worker has the
+//           chunk and `joined` while it joins.
 
 #pragma once
 
 #include "index/index.h"
+#include "ingest/part.h"
 #include "ingest/source/source.h"
 
-enum { BATCH_ENTRIES_MAX = 4096 };
+enum {
+    BATCH_ENTRIES_MAX = 4096,
+    BATCH_PARTS_MAX = 128, // that wait to be joined
+};
 
 struct reader;
 
@@ -36,8 +42,19 @@ struct batch {
     struct merkle_frontier frontier; // after the last entry added
     struct sha256_hash *leaves;      // hashes of all entries
     struct buffer issuers;           // certificates, u32 length before each
+
+    struct part *parts, **last_part; // not joined yet, in order
+    unsigned num_parts;
+    struct job join;
+    struct part *joined; // by the job, to be used again
+    bool is_joining, is_last_join;
+    bool is_whole;    // no more parts come
+    bool is_complete; // and all are joined
+    bool no_memory;
+    uint64_t join_ns; // of the last job
+
     struct proof request;
-    uint64_t num_names, num_unparsed;
+    uint64_t num_names;
     bool written;    // the writer's answer
     struct err err;  // when it is not
     uint64_t cpu_ns; // that writing took
@@ -51,6 +68,18 @@ void batch_free(struct batch *batch);
 // batch_reset empties it for entries [frontier->size, end) of a log.
 void batch_reset(struct batch *batch, const struct index_log *log,
                  const struct merkle_frontier *frontier, uint64_t end);
+
+// batch_add_part takes the next entries; the part is the batch's until it is
+// in `joined`.
+void batch_add_part(struct batch *batch, struct part *part);
+
+// batch_join begins to join the parts at hand; `done` is called with the
+// batch's job, in which batch_take_joined gives the parts back.
+void batch_join(struct batch *batch, struct pool_door *door, job_done *done);
+struct part *batch_take_joined(struct batch *batch);
+
+// batch_drop_parts gives back what is not joined.
+struct part *batch_drop_parts(struct batch *batch);
 
 // batch_add takes the next entry, as understood.
 MUST_USE bool batch_add(struct batch *batch, const struct entry *entry,

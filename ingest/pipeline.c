@@ -27,7 +27,7 @@ struct ring_thread {
     pthread_mutex_t ring_lock; // a wake must not meet the close
     struct queue back;         // from the writer
     size_t first, num;         // its logs: first, first + step, ...
-    struct inflater *inflater;
+    struct pool_door door;
     size_t num_running;
     bool stop_seen;
     atomic_uint_fast64_t num_syscalls;
@@ -52,6 +52,7 @@ struct pipeline {
     atomic_bool started, joining;
     struct ring_thread *threads;
     unsigned num_threads;
+    struct pool *pool;
     pthread_t writer;
     bool writer_started;
     struct queue to_write;
@@ -222,14 +223,6 @@ static bool append(struct pipeline *pipeline, struct batch *first,
     return ok;
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-    struct timespec now = {0};
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static void give_back(struct pipeline *pipeline, struct batch *batch)
 {
     for (size_t i = 0; i < pipeline->num_logs; i++) {
@@ -280,13 +273,13 @@ static void *run_writer(void *context)
         first =
             queue_take(&pipeline->to_write, CHUNKS_A_TRANSACTION, entries_max);
         if (first == NULL) break;
-        uint64_t begun = thread_cpu_ns(), cpu_ns;
+        uint64_t begun = pool_cpu_ns(), cpu_ns;
         struct err err = {0};
         size_t num = 0;
         bool ok = !is_failed(pipeline) && append(pipeline, first, &err);
 
         if (!ok && err.code != ERR_NONE) pipeline_fail(pipeline, &err);
-        cpu_ns = thread_cpu_ns() - begun;
+        cpu_ns = pool_cpu_ns() - begun;
         for (struct batch *batch = first; batch != NULL; batch = batch->next) {
             num++;
         }
@@ -330,6 +323,7 @@ static void on_wake(void *context)
     struct pipeline *pipeline = thread->pipeline;
     struct batch *batch = queue_take_all(&thread->back);
 
+    pool_take_back(&thread->door);
     while (batch != NULL) {
         struct batch *next = batch->next;
 
@@ -361,7 +355,7 @@ static bool open_reader(struct ring_thread *thread, struct log_slot *slot,
         .pipeline = pipeline,
         .ring = thread->ring,
         .shared = pipeline->shared,
-        .inflater = thread->inflater,
+        .door = &thread->door,
         .memory = memory,
         .ended = on_ended,
         .context = thread,
@@ -456,7 +450,7 @@ static void *run_ring(void *context)
     (void)pthread_mutex_lock(&thread->ring_lock);
     thread->ring = ring;
     (void)pthread_mutex_unlock(&thread->ring_lock);
-    if (!inflater_new(&thread->inflater, &err)) {
+    if (!pool_door_init(&thread->door, pipeline->pool, ring, &err)) {
         pipeline_fail(pipeline, &err);
         atomic_fetch_add(&pipeline->num_ended, thread->num);
         return NULL;
@@ -471,6 +465,7 @@ static void *run_ring(void *context)
         }
         atomic_store(&thread->num_syscalls, ring_num_syscalls(ring));
     }
+    pool_door_shut(&thread->door);
     (void)pthread_mutex_lock(&thread->ring_lock);
     thread->ring = NULL;
     (void)pthread_mutex_unlock(&thread->ring_lock);
@@ -568,6 +563,14 @@ bool pipeline_start(struct pipeline *pipeline, struct err *err)
         num_threads = (unsigned)pipeline->num_logs;
     }
     pipeline->logs_max = logs_max(pipeline);
+    // With one thread there is nobody to hand work to.
+    if (!pool_open(&pipeline->pool,
+                   pipeline->options->num_threads > 1
+                       ? pipeline->options->num_threads
+                       : 0,
+                   err)) {
+        return false;
+    }
     pipeline->threads = calloc(num_threads, sizeof *pipeline->threads);
     if (pipeline->threads == NULL) return err_set(err, ERR_MEMORY, "no memory");
     for (unsigned i = 0; i < num_threads; i++) {
@@ -614,6 +617,8 @@ bool pipeline_join(struct pipeline *pipeline, struct err *err)
         (void)pthread_join(pipeline->threads[i].thread, NULL);
         pipeline->threads[i].started = false;
     }
+    pool_close(pipeline->pool);
+    pipeline->pool = NULL;
     queue_close(&pipeline->to_write);
     if (pipeline->writer_started) (void)pthread_join(pipeline->writer, NULL);
     pipeline->writer_started = false;
@@ -660,13 +665,14 @@ uint64_t pipeline_num_syscalls(const struct pipeline *pipeline)
 void pipeline_close(struct pipeline *pipeline)
 {
     if (pipeline == NULL) return;
+    pool_close(pipeline->pool);
     for (size_t i = 0; i < pipeline->num_logs; i++) {
         reader_free(pipeline->logs[i]->reader);
         log_key_free(pipeline->logs[i]->config.key);
         free(pipeline->logs[i]);
     }
     for (unsigned i = 0; i < pipeline->num_threads; i++) {
-        inflater_free(pipeline->threads[i].inflater);
+        pool_door_cleanup(&pipeline->threads[i].door);
         queue_cleanup(&pipeline->threads[i].back);
         (void)pthread_mutex_destroy(&pipeline->threads[i].ring_lock);
     }

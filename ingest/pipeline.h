@@ -1,7 +1,8 @@
 // pipeline.h - source -> verify -> index: the threads.
 //
-//   ring threads   each owns a ring and some logs: asks, understands, encodes,
-//                  proves (reader/)
+//   ring threads   each owns a ring and some logs: asks, decrypts, keeps the
+//                  order, proves (reader/)
+//   workers        inflate, parse, hash, understand, encode (pool.h)
 //   writer thread  appends proven batches, several a transaction
 //   the caller     waits, shows progress, handles signals
 //

@@ -8,23 +8,11 @@
 
 enum { SIZE_FIRST = 256 };
 
-bool buffer_grow(struct buffer *buffer, size_t len)
+// Has `size` bytes in all, which are more than before.
+static bool resize(struct buffer *buffer, size_t size)
 {
-    size_t limit = buffer->max == 0 ? SIZE_MAX / 2 : buffer->max;
-    size_t size = buffer->size == 0 ? SIZE_FIRST : buffer->size;
-    uint8_t *data;
+    uint8_t *data = realloc(buffer->data, size);
 
-    if (buffer->failed) return false;
-    if (len <= buffer->size - buffer->len) return true;
-    if (buffer->len > limit || len > limit - buffer->len) {
-        buffer->failed = true;
-        return false;
-    }
-    while (size - buffer->len < len) {
-        size *= 2;
-    }
-    if (size > limit) size = limit;
-    data = realloc(buffer->data, size);
     if (data == NULL) {
         buffer->failed = true;
         return false;
@@ -32,6 +20,35 @@ bool buffer_grow(struct buffer *buffer, size_t len)
     buffer->data = data;
     buffer->size = size;
     return true;
+}
+
+static bool is_allowed(struct buffer *buffer, size_t len)
+{
+    size_t limit = buffer->max == 0 ? SIZE_MAX / 2 : buffer->max;
+
+    if (buffer->failed) return false;
+    if (buffer->len <= limit && len <= limit - buffer->len) return true;
+    buffer->failed = true;
+    return false;
+}
+
+bool buffer_grow(struct buffer *buffer, size_t len)
+{
+    size_t size = buffer->size == 0 ? SIZE_FIRST : buffer->size;
+
+    if (!is_allowed(buffer, len)) return false;
+    if (len <= buffer->size - buffer->len) return true;
+    while (size - buffer->len < len) {
+        size *= 2;
+    }
+    if (buffer->max != 0 && size > buffer->max) size = buffer->max;
+    return resize(buffer, size);
+}
+
+bool buffer_reserve_exactly(struct buffer *buffer, size_t len)
+{
+    return is_allowed(buffer, len) && (len <= buffer->size - buffer->len ||
+                                       resize(buffer, buffer->len + len));
 }
 
 void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width)

@@ -2,6 +2,7 @@
 
 #include "index/store/chunk.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "index/base/checksum.h"
@@ -321,6 +322,124 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
     if ((entry->flags & FLAG_UNPARSED) != 0) chunk->num_unparsed++;
     chunk->num_entries++;
     return true;
+}
+
+// ------------------------------------------------------------ parts
+
+// Makes room for exactly `more` elements behind `num`.
+static bool grow_by(void *array, size_t *size, size_t num, size_t more,
+                    size_t each)
+{
+    void **slot = array;
+    void *larger;
+
+    if (more <= *size - num) return true;
+    if (more > SIZE_MAX / 2 / each - num) return false;
+    larger = realloc(*slot, (num + more) * each);
+    if (larger == NULL) return false;
+    *slot = larger;
+    *size = num + more;
+    return true;
+}
+
+// Makes room for all of the parts.
+static bool reserve(struct chunk *chunk, const struct chunk *const *parts,
+                    size_t num)
+{
+    size_t entries = 0, keys = 0, chains = 0, bodies = 0, key_bytes = 0,
+           names = 0;
+
+    for (size_t i = 0; i < num; i++) {
+        entries += parts[i]->num_entries;
+        keys += parts[i]->num_keys;
+        chains += parts[i]->num_chain_numbers;
+        bodies += parts[i]->bodies.len;
+        key_bytes += parts[i]->key_bytes.len;
+        names += parts[i]->issuer_names.len;
+    }
+    return chunk->num_entries + entries <= UINT32_MAX &&
+           chunk->num_chain_numbers + chains <= UINT32_MAX &&
+           grow_by(&chunk->entries, &chunk->size_entries, chunk->num_entries,
+                   entries, sizeof *chunk->entries) &&
+           grow_by(&chunk->keys, &chunk->size_keys, chunk->num_keys, keys,
+                   sizeof *chunk->keys) &&
+           grow_by(&chunk->chain_numbers, &chunk->size_chain_numbers,
+                   chunk->num_chain_numbers, chains,
+                   sizeof *chunk->chain_numbers) &&
+           buffer_reserve_exactly(&chunk->bodies, bodies) &&
+           buffer_reserve_exactly(&chunk->leaf_hashes, entries * SHA256_LEN) &&
+           buffer_reserve_exactly(&chunk->key_bytes, key_bytes) &&
+           buffer_reserve_exactly(&chunk->issuer_names, names);
+}
+
+static bool join_chains(struct chunk *chunk, const struct chunk *part)
+{
+    uint32_t *numbers = malloc((part->num_issuers + 1) * sizeof *numbers);
+    bool ok = numbers != NULL;
+
+    for (size_t i = 0; ok && i < part->num_issuers; i++) {
+        ok = issuer_number(chunk, &part->issuers[i], &numbers[i]);
+    }
+    for (size_t i = 0; ok && i < part->num_chain_numbers; i++) {
+        chunk->chain_numbers[chunk->num_chain_numbers + i] =
+            numbers[part->chain_numbers[i]];
+    }
+    free(numbers);
+    return ok;
+}
+
+static void join_entries(struct chunk *chunk, const struct chunk *part)
+{
+    for (size_t i = 0; i < part->num_entries; i++) {
+        struct chunk_entry *entry = &chunk->entries[chunk->num_entries + i];
+
+        *entry = part->entries[i];
+        entry->at += chunk->bodies.len;
+        entry->chain_at += (uint32_t)chunk->num_chain_numbers;
+        entry->issuer_at += (uint32_t)chunk->issuer_names.len;
+    }
+    for (size_t i = 0; i < part->num_keys; i++) {
+        struct chunk_key *key = &chunk->keys[chunk->num_keys + i];
+
+        *key = part->keys[i];
+        key->at += (uint32_t)chunk->key_bytes.len;
+        key->entry += (uint32_t)chunk->num_entries;
+    }
+}
+
+bool chunk_join(struct chunk *chunk, const struct chunk *const *parts,
+                size_t num, struct err *err)
+{
+    if (!reserve(chunk, parts, num)) return no_memory(err);
+    chunk->sealed = false;
+    for (size_t i = 0; i < num; i++) {
+        const struct chunk *part = parts[i];
+
+        assert(part->first == chunk->first + chunk->num_entries);
+        if (!join_chains(chunk, part)) return no_memory(err);
+        join_entries(chunk, part);
+        buffer_append(&chunk->bodies, buffer_bytes(&part->bodies));
+        buffer_append(&chunk->leaf_hashes, buffer_bytes(&part->leaf_hashes));
+        buffer_append(&chunk->key_bytes, buffer_bytes(&part->key_bytes));
+        buffer_append(&chunk->issuer_names, buffer_bytes(&part->issuer_names));
+        chunk->num_entries += part->num_entries;
+        chunk->num_keys += part->num_keys;
+        chunk->num_chain_numbers += part->num_chain_numbers;
+        chunk->num_unparsed += part->num_unparsed;
+    }
+    return true;
+}
+
+const struct sha256_hash *chunk_leaf_hashes(const struct chunk *chunk)
+{
+    // A hash is 32 octets without alignment: it is read where it stands.
+    return (const struct sha256_hash *)chunk->leaf_hashes.data;
+}
+
+const struct sha256_hash *chunk_issuers(const struct chunk *chunk, size_t *num)
+{
+    *num = chunk->num_issuers;
+    return chunk->issuers;
 }
 
 size_t chunk_size_bytes(const struct chunk *chunk)

@@ -27,6 +27,17 @@ void chunk_reset(struct chunk *chunk, const struct index_log *log,
 MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
                         struct err *err);
 
+// chunk_join adds the entries of `parts`, which follow its own, as they are
+// encoded; it takes no more memory than they need.  ERR_MEMORY only.
+MUST_USE bool chunk_join(struct chunk *chunk, const struct chunk *const *parts,
+                         size_t num, struct err *err);
+
+// chunk_leaf_hashes gives the leaf hash of each entry, chunk_issuers the
+// fingerprints that are in its entries' chains, each once; good until the next
+// change.
+const struct sha256_hash *chunk_leaf_hashes(const struct chunk *chunk);
+const struct sha256_hash *chunk_issuers(const struct chunk *chunk, size_t *num);
+
 // chunk_size_bytes is the memory it holds, num_entries how many are in it.
 size_t chunk_size_bytes(const struct chunk *chunk);
 uint64_t chunk_num_entries(const struct chunk *chunk);

@@ -24,14 +24,15 @@ static void on_head(struct ask *ask);
 // ---------------------------------------------------------------- asking
 
 // Reads it; a head that reads well and does not hold is an answer, too.
-static bool read_served(struct ask *ask, struct err *err)
+static bool read_served(struct ask *ask, struct worker *worker, struct err *err)
 {
     struct reader *reader = ask->context;
     struct source *source = &reader->source;
 
+    (void)worker;
     reader->head_err = (struct err){0};
-    if (source->ops->read_head(source, buffer_bytes(&ask->body), &reader->head,
-                               err)) {
+    if (source->ops->read_head(source, buffer_bytes(ask->content),
+                               &reader->head, err)) {
         return true;
     }
     if (err->code != ERR_VERIFY) return false;

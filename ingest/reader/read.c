@@ -16,25 +16,8 @@
 #include "ingest/reader/state.h"
 
 enum {
-    PIECES_MAX = 64,
+    JOIN_PARTS = BATCH_PARTS_MAX / 2,
 };
-
-struct issuer_ask {
-    struct ask ask;
-    struct sha256_hash fingerprint;
-    struct reader *reader;
-    struct issuer_ask *next;
-};
-
-static void on_piece(struct piece *piece);
-
-static uint64_t cpu_now_ns(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) return 0;
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 uint64_t read_chunk_end(const struct reader *reader, uint64_t first)
 {
@@ -52,104 +35,15 @@ uint64_t read_chunk_end(const struct reader *reader, uint64_t first)
     return chunk_end(first, reader->chunk_width, gap->end, cuts, num_cuts);
 }
 
-// ---------------------------------------------------------------- issuers
-
-static void on_issuer(struct ask *ask)
-{
-    struct issuer_ask *issuer = ask->context;
-    struct reader *reader = issuer->reader;
-    struct issuer_ask **at = &reader->issuer_asks;
-
-    // Missing issuers are no error (CLI.md).
-    if (ask->result == ASK_ANSWERED) {
-        batch_add_issuer(&reader->issuers, buffer_bytes(&ask->body));
-    }
-    while (*at != issuer) {
-        at = &(*at)->next;
-    }
-    *at = issuer->next;
-    ask_cleanup(ask);
-    free(issuer);
-    if (reader_returned(reader, &reader->num_asked)) return;
-    read_pump(reader);
-}
-
-static bool read_issuer(struct ask *ask, struct err *err)
-{
-    struct issuer_ask *issuer = ask->context;
-    struct sha256_hash hash = sha256(buffer_bytes(&ask->body));
-
-    return sha256_equal(&hash, &issuer->fingerprint) ||
-           err_set(err, ERR_MALFORMED, "not the certificate of that hash");
-}
-
-static bool is_held(struct reader *reader, const struct sha256_hash *print)
-{
-    struct snapshot *snapshot;
-    struct bytes der;
-    struct err err;
-    bool found;
-
-    if (!snapshot_open(&snapshot, pipeline_index(reader->pipeline), &err)) {
-        return true;
-    }
-    found = snapshot_issuer(snapshot, print, &der, &err);
-    snapshot_close(snapshot);
-    return found;
-}
-
-static void ask_issuer(struct reader *reader, const struct sha256_hash *print)
-{
-    static const char digits[] = "0123456789abcdef";
-    struct issuer_ask *issuer = calloc(1, sizeof *issuer);
-    char *path;
-
-    if (issuer == NULL) return;
-    issuer->reader = reader;
-    issuer->fingerprint = *print;
-    issuer->next = reader->issuer_asks;
-    reader->issuer_asks = issuer;
-    path = stpcpy(issuer->ask.path, "/issuer/");
-    for (size_t i = 0; i < SHA256_LEN; i++) {
-        *path++ = digits[print->bytes[i] >> 4];
-        *path++ = digits[print->bytes[i] & 15];
-    }
-    *path = '\0';
-    issuer->ask.body_max = SOURCE_ISSUER_MAX;
-    issuer->ask.optional = true;
-    issuer->ask.read = read_issuer;
-    issuer->ask.done = on_issuer;
-    issuer->ask.context = issuer;
-    reader->num_asked++;
-    asker_ask(reader->asker, &issuer->ask);
-}
-
-// Each issuer is kept once, from whichever log and protocol it comes first.
-static void take_issuers(struct reader *reader, const struct entry_bytes *bytes,
-                         const struct bytes *certificates)
-{
-    for (size_t i = 0; i < bytes->num_chain; i++) {
-        struct sha256_hash *seen =
-            &reader
-                 ->issuers_seen[bytes->chain[i].bytes[0] % READER_ISSUERS_SEEN];
-
-        // A log has few issuers: nearly always it is one just seen, and the
-        // other threads need not be asked.
-        if (sha256_equal(seen, &bytes->chain[i])) continue;
-        *seen = bytes->chain[i];
-        if (!pipeline_claim_issuer(reader->pipeline, &bytes->chain[i])) {
-            continue;
-        }
-        if (certificates != NULL) {
-            batch_add_issuer(&reader->issuers, certificates[i]);
-        } else if (reader->log.api == LOG_API_STATIC &&
-                   !is_held(reader, &bytes->chain[i])) {
-            ask_issuer(reader, &bytes->chain[i]);
-        }
-    }
-}
-
 // ---------------------------------------------------------------- batches
+
+static void no_memory(struct reader *reader)
+{
+    struct err err;
+
+    (void)err_set(&err, ERR_MEMORY, "no memory for an entry");
+    reader_fail(reader, &err);
+}
 
 bool read_open_batch(struct reader *reader, uint64_t end)
 {
@@ -168,26 +62,13 @@ bool read_open_batch(struct reader *reader, uint64_t end)
 bool read_add(struct reader *reader, const struct entry_bytes *bytes)
 {
     struct entry entry;
-    struct err err;
 
-    if (!entry_understand(&entry, bytes, &reader->arena)) {
-        (void)err_set(&err, ERR_MEMORY, "no memory for an entry");
-    } else if (batch_add(reader->filling, &entry, &err)) {
+    if (entry_understand(&entry, bytes, &reader->arena) &&
+        batch_add(reader->filling, &entry, NULL)) {
         return true;
     }
-    reader_fail(reader, &err);
+    no_memory(reader);
     return false;
-}
-
-static void free_held(struct reader *reader)
-{
-    while (reader->held != NULL) {
-        struct piece *piece = reader->held;
-
-        reader->held = piece->next;
-        piece->next = reader->spare;
-        reader->spare = piece;
-    }
 }
 
 void read_hand_on(struct reader *reader)
@@ -203,7 +84,7 @@ void read_hand_on(struct reader *reader)
             spool_start(reader, batch->first);
             return;
         }
-        if (batch->state != BATCH_PROVEN) return;
+        if (batch->state != BATCH_PROVEN || !batch->is_complete) return;
         reader->proving = batch->next;
         if (reader->proving == NULL) reader->last_proving = &reader->proving;
         for (size_t i = 0; i < reader->num_checks; i++) {
@@ -267,6 +148,36 @@ static void on_proof(struct proof *proof)
     read_pump(reader);
 }
 
+// Parts are joined when the batch has all of them: it is known then how much
+// there is.  Where they are tiny, some are before.
+static void on_joined(struct job *job);
+
+static void join(struct reader *reader, struct batch *batch)
+{
+    if (batch->is_joining || batch->is_complete) return;
+    if (batch->num_parts < JOIN_PARTS && !batch->is_whole) return;
+    reader->num_asked++;
+    batch_join(batch, reader->options.door, on_joined);
+}
+
+static void on_joined(struct job *job)
+{
+    struct batch *batch = JOB_OWNER(job, struct batch, join);
+    struct reader *reader = batch->reader;
+    struct err err;
+
+    pieces_give_parts(reader, batch_take_joined(batch));
+    reader->totals.cpu_ns += batch->join_ns;
+    if (batch->no_memory) {
+        (void)err_set(&err, ERR_MEMORY, "no memory for a batch");
+        reader_fail(reader, &err);
+    }
+    if (reader_returned(reader, &reader->num_asked)) return;
+    join(reader, batch);
+    read_hand_on(reader);
+    read_pump(reader);
+}
+
 // The batch is full: how does it lie under the head?
 static void prove(struct reader *reader, struct batch *batch)
 {
@@ -301,8 +212,10 @@ static bool close_batch(struct reader *reader)
     struct batch *batch = reader->filling;
 
     reader->filling = NULL;
+    batch->is_whole = true;
+    join(reader, batch);
     // The bytes of a suspect are evidence when it does not come right.
-    if (!reader->has_suspect) free_held(reader);
+    if (!reader->has_suspect) pieces_drop_held(reader);
     prove(reader, batch);
     read_hand_on(reader);
     return reader->settled == NULL;
@@ -310,167 +223,39 @@ static bool close_batch(struct reader *reader)
 
 // ---------------------------------------------------------------- pieces
 
-static struct piece *new_piece(struct reader *reader)
+static bool spool_piece(struct reader *reader, const struct piece *piece)
 {
-    struct piece *piece = reader->spare;
-
-    if (piece != NULL) {
-        reader->spare = piece->next;
-        piece_cleanup(piece);
-        *piece = (struct piece){0};
-        return piece;
+    for (unsigned i = 0; i < piece->num_entries; i++) {
+        if (!spool_take(reader, &piece->entries[i])) return false;
     }
-    return calloc(1, sizeof *piece);
-}
-
-static bool ask_piece(struct reader *reader, struct piece *piece,
-                      uint64_t first, uint64_t end)
-{
-    struct err err;
-
-    if (piece == NULL) {
-        (void)err_set(&err, ERR_MEMORY, "no memory for a piece");
-        reader_fail(reader, &err);
-        return false;
-    }
-    piece->done = on_piece;
-    piece->context = reader;
-    reader->num_pieces++;
-    reader->num_asked++;
-    source_ask_piece(&reader->source, piece, first, end, reader->fresh);
-    piece->planned_end = first + piece->num_wanted;
     return true;
 }
 
-// How many pieces may be under way or wait: as many as the connections carry,
-// as the memory holds, and one at least.
-static unsigned window(const struct reader *reader)
-{
-    // A body that grows has room for twice what it holds.
-    size_t per_entry = 2 * reader->bytes_per_entry;
-    size_t piece_bytes =
-        per_entry *
-        (reader->log.api == LOG_API_STATIC ? TILE_WIDTH : reader->source.batch);
-    size_t most = reader->options.memory / 2 / (piece_bytes + 1);
-
-    if (!reader->source.batch_known) return 1;
-    if (most > PIECES_MAX) most = PIECES_MAX;
-    return most < 1 ? 1 : (unsigned)most;
-}
-
-static void ask_more(struct reader *reader)
-{
-    const struct log_range *gap = &reader->gaps[reader->gap];
-    unsigned most = window(reader);
-
-    if (reader->gave_up) return;
-    while (reader->asked < gap->end && reader->num_pieces < most) {
-        uint64_t end = read_chunk_end(reader, reader->asked);
-        struct piece *piece = new_piece(reader);
-
-        if (piece != NULL) {
-            piece->next = NULL;
-            *reader->last_piece = piece;
-            reader->last_piece = &piece->next;
-        }
-        if (!ask_piece(reader, piece, reader->asked, end)) return;
-        reader->asked += piece->num_wanted;
-    }
-}
-
-// Takes the first piece off; what it lacks is asked for in its place.
-static bool pop_piece(struct reader *reader, uint64_t planned_end)
-{
-    struct piece *piece = reader->pieces, *rest;
-    uint64_t at = piece->first + piece->num_entries;
-    bool keep = reader->has_suspect && reader->filling != NULL &&
-                reader->filling->first == reader->suspect_first;
-    struct piece **held = &reader->held;
-
-    reader->pieces = piece->next;
-    if (reader->pieces == NULL) reader->last_piece = &reader->pieces;
-    reader->num_pieces--;
-    if (keep && !reader->spooling) {
-        while (*held != NULL) {
-            held = &(*held)->next;
-        }
-        piece->next = NULL;
-        *held = piece;
-    } else {
-        piece->next = reader->spare;
-        reader->spare = piece;
-    }
-    if (at == planned_end) return true;
-    rest = new_piece(reader);
-    if (rest != NULL) {
-        rest->next = reader->pieces;
-        if (reader->pieces == NULL) reader->last_piece = &rest->next;
-        reader->pieces = rest;
-    }
-    if (!ask_piece(reader, rest, at, planned_end)) return false;
-    rest->planned_end = planned_end;
-    return true;
-}
-
-static bool take_entry(struct reader *reader, struct piece *piece, unsigned at)
-{
-    struct entry_bytes bytes;
-    struct bytes *certificates;
-    struct err err;
-
-    arena_reset(&reader->arena);
-    if (!source_entry(piece, at, &bytes, &certificates, &reader->arena)) {
-        (void)err_set(&err, ERR_MEMORY, "no memory for an entry");
-        reader_fail(reader, &err);
-        return false;
-    }
-    take_issuers(reader, &bytes, certificates);
-    return reader->spooling ? spool_take(reader, &bytes)
-                            : read_add(reader, &bytes);
-}
-
-// Understands the first piece whole.  False: stop for now.
+// Takes the first piece into the batch.  False: stop for now.
 static bool take_piece(struct reader *reader)
 {
     struct piece *piece = reader->pieces;
-    uint64_t planned_end = piece->planned_end;
+    struct batch *batch = reader->filling;
 
-    if (!reader->spooling && reader->filling == NULL &&
-        !read_open_batch(reader,
-                         read_chunk_end(reader, reader->frontier.size))) {
-        return false;
-    }
     assert(piece->first == reader->frontier.size);
-    for (unsigned i = 0; i < piece->num_entries; i++) {
-        if (!take_entry(reader, piece, i)) return false;
+    if (reader->spooling) {
+        return spool_piece(reader, piece) && pieces_pop(reader);
     }
-    if (reader->filling != NULL) reader->frontier = reader->filling->frontier;
-    if (!pop_piece(reader, planned_end)) return false;
-    if (reader->filling != NULL && batch_is_full(reader->filling)) {
-        return close_batch(reader);
+    if (batch == NULL) {
+        if (!read_open_batch(reader,
+                             read_chunk_end(reader, reader->frontier.size))) {
+            return false;
+        }
+        batch = reader->filling;
     }
+    if (batch->num_parts == BATCH_PARTS_MAX) return false; // until some are
+    batch_add_part(batch, piece->part);
+    piece->part = NULL;
+    reader->frontier = batch->frontier;
+    if (!pieces_pop(reader)) return false;
+    if (batch_is_full(batch)) return close_batch(reader);
+    join(reader, batch);
     return true;
-}
-
-static void on_piece(struct piece *piece)
-{
-    struct reader *reader = piece->context;
-    uint64_t begun = cpu_now_ns();
-
-    if (piece->ask.result == ASK_ANSWERED) {
-        size_t mean =
-            (piece->ask.body.len + piece->arena.total) / piece->num_entries;
-
-        reader->bytes_per_entry = (reader->bytes_per_entry * 7 + mean) / 8;
-        piece->is_ready = true;
-    }
-    if (reader_returned(reader, &reader->num_asked)) return;
-    if (piece->ask.result == ASK_GIVEN_UP) {
-        reader->gave_up = true;
-        piece->is_ready = true;
-    }
-    read_pump(reader);
-    reader->totals.cpu_ns += cpu_now_ns() - begun;
 }
 
 // ---------------------------------------------------------------- the loop
@@ -497,7 +282,8 @@ void read_begin(struct reader *reader)
     reader->gave_up = false;
     reader->asked = reader->frontier.size;
     if (reader->bytes_per_entry == 0) {
-        reader->bytes_per_entry = BYTES_PER_ENTRY_FIRST;
+        // A body that grows has room for twice what it holds.
+        reader->bytes_per_entry = 2 * BYTES_PER_ENTRY_FIRST;
     }
     reader->mode = MODE_READ;
     read_pump(reader);
@@ -514,15 +300,19 @@ void read_pump(struct reader *reader)
     }
     if (reader->mode != MODE_READ) return;
     gap = &reader->gaps[reader->gap];
-    ask_more(reader);
+    pieces_ask(reader);
     while (reader->pieces != NULL && reader->pieces->is_ready) {
         if (reader->pieces->ask.result != ASK_ANSWERED) {
             give_up_here(reader);
             return;
         }
+        if (reader->pieces->part->no_memory) {
+            no_memory(reader);
+            return;
+        }
         if (!take_piece(reader)) break;
         if (reader->settled != NULL || reader->ending) return;
-        ask_more(reader);
+        pieces_ask(reader);
     }
     if (reader->settled != NULL || reader->ending) return;
     if (reader->frontier.size < gap->end || reader->pieces != NULL) return;
@@ -542,21 +332,13 @@ void read_pump(struct reader *reader)
 void read_stop(struct reader *reader)
 {
     assert(reader->num_asked == 0 && reader->num_writing == 0);
-    while (reader->pieces != NULL) {
-        struct piece *piece = reader->pieces;
-
-        reader->pieces = piece->next;
-        piece->next = reader->spare;
-        reader->spare = piece;
-    }
-    free_held(reader);
-    reader->last_piece = &reader->pieces;
-    reader->num_pieces = 0;
+    pieces_stop(reader);
     reader->filling = NULL;
     reader->proving = NULL;
     reader->last_proving = &reader->proving;
     for (unsigned i = 0; i < reader->num_batches; i++) {
         reader->batches[i]->state = BATCH_FREE;
+        pieces_give_parts(reader, batch_drop_parts(reader->batches[i]));
     }
     reader->mode = MODE_IDLE;
 }

@@ -156,7 +156,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
         .archive = config->archive,
         .binds = given->binds,
         .num_binds = given->num_binds,
-        .inflater = options->inflater,
+        .door = options->door,
         .rate = given->rate,
         .retry_ms = given->follow ? UINT64_MAX : given->retry_ms,
     };
@@ -191,26 +191,13 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     return true;
 }
 
-static void free_pieces(struct piece *piece)
-{
-    while (piece != NULL) {
-        struct piece *next = piece->next;
-
-        piece_cleanup(piece);
-        free(piece);
-        piece = next;
-    }
-}
-
 void reader_free(struct reader *reader)
 {
     if (reader == NULL) return;
     for (unsigned i = 0; i < reader->num_batches; i++) {
         batch_free(reader->batches[i]);
     }
-    free_pieces(reader->pieces);
-    free_pieces(reader->held);
-    free_pieces(reader->spare);
+    pieces_cleanup(reader);
     source_cleanup(&reader->source);
     spool_drop(reader);
     ask_cleanup(&reader->head_ask);

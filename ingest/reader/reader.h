@@ -66,7 +66,7 @@ struct reader_options {
     struct pipeline *pipeline;
     struct ring *ring;
     struct fetch_shared *shared;
-    struct inflater *inflater;
+    struct pool_door *door;
     size_t memory;       // for this log's bodies and batches
     reader_ended *ended; // once, from inside ring_run
     void *context;

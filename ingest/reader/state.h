@@ -1,6 +1,8 @@
 // state.h - the inside of a reader, for the files of this folder only.
 //
 //   head.c    which head is pinned: signature, forks, final_tree_head
+//   pieces.c  what is asked for ahead; workers understand and encode it
+//   issuers.c the certificates that chains name
 //   read.c    entries in order: pieces -> batches -> proofs -> writer
 //   fault.c   what does not fit: search, second reading, halt, evidence
 //   spool.c   where the log proves nothing: all of it to disk first
@@ -15,7 +17,8 @@
 //     no answer for --retry        partial, proven up to what is missing
 //
 // Every change of course goes through reader_settle: questions are called
-// back, the writer is waited for, and only then the next step begins.
+// back, the writer and the workers are waited for, and only then the next step
+// begins.  So what workers read of a reader changes between steps only.
 
 #pragma once
 
@@ -31,7 +34,6 @@ enum {
     READER_BATCHES_MAX = 8,
     READER_CHECKS_MAX = 8,
     BYTES_PER_ENTRY_FIRST = 5000, // RFC 6962 JSON of real logs: 4,400
-    READER_ISSUERS_SEEN = 256,    // a power of two
 };
 
 typedef void reader_step(struct reader *reader);
@@ -54,7 +56,7 @@ struct reader {
 
     // Settling.
     reader_step *settled; // what follows; NULL: not settling
-    unsigned num_asked;   // pieces, proofs, heads, issuers under way
+    unsigned num_asked;   // pieces, joins, proofs, heads, issuers under way
     unsigned num_writing; // batches at the writer
     bool stopping, ending;
     struct ring_op post, timer;
@@ -95,10 +97,11 @@ struct reader {
     bool fresh;   // over new connections
     bool gave_up; // a piece: nothing beyond it is asked for
     struct piece *pieces, **last_piece;
-    struct piece *held; // of the current batch, for a second use
+    struct piece *held; // of a suspect batch, as evidence
     struct piece *spare;
+    struct part *spare_parts;
     unsigned num_pieces;
-    size_t bytes_per_entry; // as they come, a mean
+    size_t bytes_per_entry; // as they come and encoded, a mean
     struct batch *batches[READER_BATCHES_MAX];
     unsigned num_batches;
     struct batch *filling;
@@ -107,7 +110,7 @@ struct reader {
     struct arena arena;    // of one entry
     struct buffer issuers; // to go with the next batch
     struct issuer_ask *issuer_asks;
-    struct sha256_hash issuers_seen[READER_ISSUERS_SEEN];
+    struct sha256_hash issuers_seen[ISSUERS_SEEN];
 
     // What does not fit.
     bool has_suspect;
@@ -195,6 +198,35 @@ void read_hand_on(struct reader *reader);
 
 // read_chunk_end is where the chunk from `first` on ends.
 uint64_t read_chunk_end(const struct reader *reader, uint64_t first);
+
+// ---------------------------------------------------------------- pieces.c
+
+// pieces_ask asks for pieces while there is room for them.
+void pieces_ask(struct reader *reader);
+
+// pieces_pop takes the first piece off; what it lacks is asked for in its
+// place.  False: the reader has failed.
+bool pieces_pop(struct reader *reader);
+
+// pieces_give_parts takes parts back, to be used again.
+void pieces_give_parts(struct reader *reader, struct part *part);
+
+// pieces_drop_held drops what is held; pieces_stop all pieces, when none is
+// under way; pieces_cleanup frees them.
+void pieces_drop_held(struct reader *reader);
+void pieces_stop(struct reader *reader);
+void pieces_cleanup(struct reader *reader);
+
+// --------------------------------------------------------------- issuers.c
+
+// issuers_copy copies those of an entry's certificates into the part that
+// nobody has seen yet; on a worker.
+void issuers_copy(struct reader *reader, struct part *part,
+                  const struct entry_bytes *bytes,
+                  const struct bytes *certificates);
+
+// issuers_take takes what came with a piece, and asks for what did not.
+void issuers_take(struct reader *reader, struct piece *piece);
 
 // ---------------------------------------------------------------- fault.c
 

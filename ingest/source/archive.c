@@ -629,6 +629,7 @@ static void end(struct archive_file *file)
 static void fail(struct archive_file *file, const struct err *err)
 {
     file->status = 0;
+    file->is_packed = false;
     file->err = *err;
     end(file);
 }
@@ -680,17 +681,22 @@ static bool begin_read(struct archive_file *file, struct err *err)
            err_set(err, ERR_MEMORY, "no memory for a member");
 }
 
-// All that was wanted is read.  False with code ERR_NONE: a little more is.
-static bool take(struct archive_file *file, struct err *err)
+static struct zip_member member_of(const struct archive_file *file)
 {
-    struct zip_member member =
-        zip_list_member(&file->slot, bytes_from_text(file->path + 1));
-    size_t header_len, wanted;
+    return zip_list_member(&file->slot, bytes_from_text(file->path + 1));
+}
 
-    if (!zip_local_len(&header_len, buffer_bytes(&file->packed), err)) {
+// Is all of the member there?  False with code ERR_NONE: a little more is to
+// be read.
+static bool is_whole(struct archive_file *file, struct err *err)
+{
+    struct zip_member member = member_of(file);
+    size_t wanted;
+
+    if (!zip_local_len(&file->header_len, buffer_bytes(&file->packed), err)) {
         return false;
     }
-    wanted = header_len + (size_t)member.packed_len;
+    wanted = file->header_len + (size_t)member.packed_len;
     if (wanted > file->packed.len) {
         if (wanted > file->from->zip.directory - file->slot.offset) {
             return err_set(err, ERR_MALFORMED,
@@ -703,10 +709,33 @@ static bool take(struct archive_file *file, struct err *err)
         file->wanted = wanted;
         return false;
     }
-    return zip_local_check(&member, bytes_of(file->packed.data, header_len),
-                           err) &&
-           unpack(file->inflater, &member, &file->packed, header_len,
-                  &file->body, err);
+    return zip_local_check(&member,
+                           bytes_of(file->packed.data, file->header_len), err);
+}
+
+static bool unpack_file(struct archive_file *file, struct inflater *inflater,
+                        struct buffer *body, struct err *err)
+{
+    struct zip_member member = member_of(file);
+
+    return unpack(inflater, &member, &file->packed, file->header_len, body,
+                  err);
+}
+
+bool archive_unpack(struct archive_file *file, struct inflater *inflater,
+                    struct buffer *body, struct err *err)
+{
+    file->is_packed = false;
+    if (unpack_file(file, inflater, body, err)) return true;
+    (void)damaged(file->from, file->path + 1, err);
+    file->status = 0;
+    file->err = *err;
+    return false;
+}
+
+size_t archive_file_len(const struct archive_file *file)
+{
+    return file->is_packed ? (size_t)member_of(file).len : file->body.len;
 }
 
 // Copies in several zips are one file.
@@ -720,8 +749,14 @@ static bool is_as_before(const struct archive_file *file, struct err *err)
 static void judge(struct archive_file *file)
 {
     struct err err = {0};
+    bool is_good = is_whole(file, &err);
 
-    if (take(file, &err) && is_as_before(file, &err)) {
+    // Of what fills the zips one copy is enough, and any thread may unpack it.
+    file->is_packed = file->may_stay_packed && key_is_bulk(file->key);
+    if (is_good && !file->is_packed) {
+        is_good = unpack_file(file, file->inflater, &file->body, &err);
+    }
+    if (is_good && is_as_before(file, &err)) {
         file->status = 200;
         file->before = file->from;
         file->crc_before = file->slot.crc;
@@ -814,6 +849,7 @@ void archive_read(struct archive *archive, struct ring *ring,
     file->key = zip_key(bytes_from_text(path + 1));
     file->part = 0;
     file->before = NULL;
+    file->is_packed = false;
     file->status = 404;
     file->err = (struct err){0};
     buffer_reset(&file->body);

@@ -33,12 +33,14 @@ typedef void archive_done(struct archive_file *file);
 struct archive_file {
     // Set by the caller; the rest {0}.
     size_t body_max;
+    bool may_stay_packed; // for archive_unpack, on any thread
     archive_done *done;
 
     // The result.
     unsigned status;
     struct err err;
-    struct buffer body;
+    struct buffer body; // empty when it has stayed packed
+    bool is_packed;
 
     // The archive's own.
     struct archive *archive;
@@ -53,6 +55,7 @@ struct archive_file {
     struct zip_slot slot;
     struct ring_op op;
     struct buffer packed; // a local header and what follows it
+    size_t header_len;
     size_t wanted;
     struct directory_file plain;
 };
@@ -104,6 +107,15 @@ const char *archive_holder(struct archive *archive, const char *path);
 void archive_read(struct archive *archive, struct ring *ring,
                   struct inflater *inflater, const char *path,
                   struct archive_file *file);
+
+// archive_unpack unpacks and checks what has stayed packed; false sets `status`
+// to 0 and the file's `err` as archive_read does, and `err` too.
+MUST_USE bool archive_unpack(struct archive_file *file,
+                             struct inflater *inflater, struct buffer *body,
+                             struct err *err);
+
+// archive_file_len is how many bytes of body there are, packed or not.
+size_t archive_file_len(const struct archive_file *file);
 
 // archive_file_cleanup frees what a file holds.
 void archive_file_cleanup(struct archive_file *file);

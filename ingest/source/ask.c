@@ -1,7 +1,8 @@
 // ask.c - see ask.h.
 //
 //   asker_ask -> queue -> pump: pace allows it -> fetch or archive -> judge
-//     200, readable      done: ASK_ANSWERED
+//     200                read it, or have a worker do so
+//       readable         done: ASK_ANSWERED
 //     no answer          queue again, not before the pause has passed
 //     optional and 4xx   done: ASK_REFUSED
 //     --retry has passed done: ASK_GIVEN_UP
@@ -18,7 +19,7 @@ struct asker {
     struct ring *ring;
     struct fetch *fetch; // NULL: an archive
     struct archive *archive;
-    struct inflater *inflater;
+    struct pool_door *door;
     struct pace pace;
     struct host *host; // NULL: an archive
     struct limit_place place;
@@ -52,7 +53,7 @@ bool asker_open(struct asker **out, struct ring *ring,
     if (asker == NULL) return err_set(err, ERR_MEMORY, "no memory");
     asker->ring = ring;
     asker->archive = options->archive;
-    asker->inflater = options->inflater;
+    asker->door = options->door;
     asker->live = options->live;
     asker->retry_ms = options->retry_ms;
     asker->progress_ms = now;
@@ -247,50 +248,68 @@ static void judge_status(struct asker *asker, struct ask *ask,
     ask_again(asker, ask, retry_at, now);
 }
 
-// Logs send gzip without being asked (CT-PROTOCOLS section 8.6).
-static bool inflate_body(struct asker *asker, struct ask *ask, struct err *err)
+static void swap_buffers(struct buffer *a, struct buffer *b)
 {
-    size_t max = ask->inflated_max > 0 ? ask->inflated_max : ask->body_max;
-    struct bytes body = buffer_bytes(&ask->body);
-    struct buffer inflated = {0};
+    struct buffer other = *a;
 
-    if (!inflate_is_gzip(body)) return true;
-    if (!ask->sniffs_gzip && !ask->request.is_gzip) return true;
-    if (!inflate_gzip(asker->inflater, &inflated, body, max, err)) {
-        buffer_cleanup(&inflated);
-        return false;
-    }
-    buffer_cleanup(&ask->body);
-    ask->body = inflated;
-    return true;
+    *a = *b;
+    *b = other;
 }
 
-static void judge(struct asker *asker, struct ask *ask,
-                  const struct pace_answer *answer)
+// What a member of a zip was left packed as is unpacked.
+static bool unpack_body(struct ask *ask, struct worker *worker, struct err *err)
 {
-    uint64_t now = ring_now_ms(), retry_at;
-    struct err why = {0};
+    ask->content = &ask->body;
+    if (!ask->file.is_packed) return true;
+    ask->content = &worker->inflated;
+    return archive_unpack(&ask->file, worker->inflater, ask->content, err);
+}
+
+// Logs send gzip without being asked (CT-PROTOCOLS section 8.6).
+static bool inflate_body(struct ask *ask, struct worker *worker,
+                         struct err *err)
+{
+    size_t max = ask->inflated_max > 0 ? ask->inflated_max : ask->body_max;
+
+    if (!inflate_is_gzip(buffer_bytes(ask->content))) return true;
+    if (!ask->sniffs_gzip && !ask->request.is_gzip) return true;
+    if (ask->content != &ask->body) swap_buffers(&ask->body, ask->content);
+    ask->content = &worker->inflated;
+    return inflate_gzip(worker->inflater, ask->content,
+                        buffer_bytes(&ask->body), max, err);
+}
+
+static void read_body(struct job *job, struct worker *worker)
+{
+    struct ask *ask = JOB_OWNER(job, struct ask, job);
+
+    ask->why = (struct err){0};
+    ask->is_read = unpack_body(ask, worker, &ask->why) &&
+                   inflate_body(ask, worker, &ask->why) &&
+                   (ask->read == NULL || ask->read(ask, worker, &ask->why));
+    if (ask->on_worker && !ask->keep_body) {
+        buffer_cleanup(&ask->body);
+    } else if (ask->content != &ask->body) {
+        // The bytes stay where slices of them point to.
+        swap_buffers(&ask->body, ask->content);
+    }
+    ask->content = &ask->body;
+}
+
+static void judge_reading(struct asker *asker, struct ask *ask)
+{
+    uint64_t now = ring_now_ms();
 
     land(asker, ask);
-    ask->status = answer->status;
-    live_answered(asker->live, answer->status, asker_bytes_received(asker));
     if (ask->canceled || asker->closing) {
-        pace_canceled(&asker->pace);
         finish(ask, ASK_CANCELED);
         return;
     }
-    if (answer->status != 200) {
-        judge_status(asker, ask, answer, now);
-        return;
-    }
-    (void)pace_ended(&asker->pace, answer, now, &retry_at);
-    took(asker, now);
-    if (inflate_body(asker, ask, &why) &&
-        (ask->read == NULL || ask->read(ask, &why))) {
+    if (ask->is_read) {
         finish(ask, ASK_ANSWERED);
         return;
     }
-    ask->err = why;
+    ask->err = ask->why;
     ask->err.code = ERR_NETWORK;
     if (ask->optional &&
         (asker->retry_ms == 0 || ask->num_tries >= ASK_OPTIONAL_TRIES)) {
@@ -298,6 +317,62 @@ static void judge(struct asker *asker, struct ask *ask,
         return;
     }
     ask_again(asker, ask, now + pause_ms(ask), now);
+}
+
+static void judge_member(struct asker *asker, struct ask *ask);
+
+static void judge_read(struct asker *asker, struct ask *ask)
+{
+    if (asker->archive != NULL && archive_has_zips(asker->archive)) {
+        judge_member(asker, ask);
+    } else {
+        judge_reading(asker, ask);
+    }
+}
+
+static void on_read(struct job *job)
+{
+    struct ask *ask = JOB_OWNER(job, struct ask, job);
+    struct asker *asker = ask->asker;
+
+    judge_read(asker, ask);
+    pump(asker);
+    close_if_idle(asker);
+}
+
+// There is a body: reads it here and now, or has it read.
+static void have_read(struct asker *asker, struct ask *ask)
+{
+    if (ask->on_worker) {
+        ask->job = (struct job){.run = read_body, .done = on_read};
+        pool_put(asker->door, &ask->job);
+        return;
+    }
+    read_body(&ask->job, &asker->door->worker);
+    judge_read(asker, ask);
+}
+
+static void judge(struct asker *asker, struct ask *ask,
+                  const struct pace_answer *answer)
+{
+    uint64_t now = ring_now_ms(), retry_at;
+
+    ask->status = answer->status;
+    live_answered(asker->live, answer->status, asker_bytes_received(asker));
+    if (ask->canceled || asker->closing) {
+        land(asker, ask);
+        pace_canceled(&asker->pace);
+        finish(ask, ASK_CANCELED);
+        return;
+    }
+    if (answer->status != 200) {
+        land(asker, ask);
+        judge_status(asker, ask, answer, now);
+        return;
+    }
+    (void)pace_ended(&asker->pace, answer, now, &retry_at);
+    took(asker, now);
+    have_read(asker, ask);
 }
 
 static void on_fetched(struct fetch_request *request)
@@ -320,24 +395,50 @@ static void on_fetched(struct fetch_request *request)
 }
 
 // What zips answer stands: they are the same when they are asked again.
-static void judge_zips(struct asker *asker, struct ask *ask,
-                       const struct archive_file *file)
+static void give_up_zips(struct ask *ask)
 {
-    const struct pace_answer good = {.status = 200};
-    struct err why = {0};
+    finish(ask, ask->optional ? ASK_REFUSED : ASK_GIVEN_UP);
+}
+
+static void judge_member(struct asker *asker, struct ask *ask)
+{
     const char *holder;
-    uint64_t retry_at;
 
     land(asker, ask);
-    (void)pace_ended(&asker->pace, &good, ring_now_ms(), &retry_at);
-    ask->status = file->status;
     if (ask->canceled || asker->closing) {
         finish(ask, ASK_CANCELED);
         return;
     }
-    if (file->status == 200 && inflate_body(asker, ask, &why) &&
-        (ask->read == NULL || ask->read(ask, &why))) {
+    if (ask->is_read) {
         finish(ask, ASK_ANSWERED);
+        return;
+    }
+    if (ask->file.status == 0) { // the zip itself is damaged there
+        ask->err = ask->file.err;
+    } else {
+        holder = archive_holder(asker->archive, ask->path);
+        (void)err_set(&ask->err, ERR_VERIFY, "%s%s%s: %.200s",
+                      holder != NULL ? holder : "", holder != NULL ? ": " : "",
+                      ask->path + 1, ask->why.text);
+    }
+    give_up_zips(ask);
+}
+
+static void judge_zips(struct asker *asker, struct ask *ask,
+                       const struct archive_file *file)
+{
+    const struct pace_answer good = {.status = 200};
+    uint64_t retry_at;
+
+    (void)pace_ended(&asker->pace, &good, ring_now_ms(), &retry_at);
+    ask->status = file->status;
+    if (file->status == 200 && !ask->canceled && !asker->closing) {
+        have_read(asker, ask);
+        return;
+    }
+    land(asker, ask);
+    if (ask->canceled || asker->closing) {
+        finish(ask, ASK_CANCELED);
         return;
     }
     if (file->status == 404 && ask->refused != NULL && ask->num_tries == 1) {
@@ -345,12 +446,7 @@ static void judge_zips(struct asker *asker, struct ask *ask,
         push(asker, ask);
         return;
     }
-    if (file->status == 200) {
-        holder = archive_holder(asker->archive, ask->path);
-        (void)err_set(&ask->err, ERR_VERIFY, "%s%s%s: %.200s",
-                      holder != NULL ? holder : "", holder != NULL ? ": " : "",
-                      ask->path + 1, why.text);
-    } else if (file->status == 404) {
+    if (file->status == 404) {
         if (ask->num_tries > 1) ask->refused(ask);
         if (ask->prepare != NULL) ask->prepare(ask);
         (void)err_set(&ask->err, ERR_NETWORK, "%s: in no zip that was given",
@@ -358,7 +454,7 @@ static void judge_zips(struct asker *asker, struct ask *ask,
     } else {
         ask->err = file->err;
     }
-    finish(ask, ask->optional ? ASK_REFUSED : ASK_GIVEN_UP);
+    give_up_zips(ask);
 }
 
 static void on_file(struct archive_file *file)
@@ -371,7 +467,7 @@ static void on_file(struct archive_file *file)
     buffer_cleanup(&ask->body);
     ask->body = file->body;
     file->body = (struct buffer){0};
-    asker->bytes_from_files += ask->body.len;
+    asker->bytes_from_files += archive_file_len(file);
     if (answer.status == 0) ask->err = file->err;
     if (archive_has_zips(asker->archive)) {
         judge_zips(asker, ask, file);
@@ -396,9 +492,10 @@ static void start(struct asker *asker, struct ask *ask, uint64_t now)
     pace_started(&asker->pace, now);
     if (asker->fetch == NULL) {
         ask->file.body_max = ask->body_max;
+        ask->file.may_stay_packed = ask->on_worker;
         ask->file.done = on_file;
-        archive_read(asker->archive, asker->ring, asker->inflater, ask->path,
-                     &ask->file);
+        archive_read(asker->archive, asker->ring, asker->door->worker.inflater,
+                     ask->path, &ask->file);
         return;
     }
     buffer_cleanup(&ask->request.body);

@@ -10,15 +10,20 @@
 // Zips do not change: what they lack or have damaged is given up at once, and
 // `err` is ERR_VERIFY where a zip's bytes are not what they should be.
 //
+// A body with much work in it is read by a worker (ingest/pool.h): unpacked,
+// inflated, `read`.  The connection is free for the next question meanwhile.
+//
 // Lifetime  an ask belongs to the asker from asker_ask until `done`, which may
-//           ask it again.  The body stays until ask_cleanup or the next ask.
+//           ask it again.  The body stays until ask_cleanup or the next ask,
+//           that of a worker only with `keep_body`.
 // Order     `done` runs only inside ring_run().
-// Thread    the ring's.
+// Thread    the ring's; `read` with `on_worker` any.
 
 #pragma once
 
 #include "ingest/fetch/fetch.h"
 #include "ingest/fetch/pace.h"
+#include "ingest/pool.h"
 #include "ingest/source/archive.h"
 #include "ingest/source/live.h"
 
@@ -38,7 +43,7 @@ enum ask_result {
 struct ask;
 struct asker; // opaque
 typedef void ask_prepare(struct ask *ask);
-typedef bool ask_read(struct ask *ask, struct err *err);
+typedef bool ask_read(struct ask *ask, struct worker *worker, struct err *err);
 typedef void ask_done(struct ask *ask);
 
 struct ask {
@@ -49,8 +54,10 @@ struct ask {
     bool sniffs_gzip;    // gzip also where no header says so
     bool optional;
     bool fresh;           // over a connection of its own
+    bool on_worker;       // unpacked and read by one
+    bool keep_body;       // when a worker has read it
     ask_prepare *prepare; // writes `path` before each try; may be NULL
-    ask_read *read;       // false: not readable; may change the body
+    ask_read *read;       // false: `content` is not readable; may change it
     ask_prepare *refused; // 4xx or too large came: may ask for less next time
     ask_done *done;
     void *context;
@@ -59,10 +66,14 @@ struct ask {
     enum ask_result result;
     unsigned status; // of the last try
     struct buffer body;
+    struct buffer *content; // inflated: `body`, or while `read` runs another
     struct err err;
 
     // The asker's own.
     struct asker *asker;
+    struct job job;
+    bool is_read; // what came of it,
+    struct err why;
     struct ask *next;
     struct fetch_request request;
     struct archive_file file;
@@ -76,7 +87,7 @@ struct asker_options {
     struct archive *archive;  // zips and folders, when `url` is NULL
     const char *const *binds; // source addresses, used by turn
     size_t num_binds;
-    struct inflater *inflater; // the thread's
+    struct pool_door *door; // the thread's
     unsigned connections;
     double rate;
     uint64_t retry_ms; // 0: one try; UINT64_MAX: never give up

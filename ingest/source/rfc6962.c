@@ -52,11 +52,12 @@ static void prepare_piece(struct ask *ask)
 
 // A short answer tells how many entries the log gives: up to a multiple of a
 // power of two where it ends on one.
-static void learn_batch(struct source *source, const struct piece *piece)
+static void learn_piece(struct source *source, const struct piece *piece)
 {
     uint64_t end = piece->first + piece->num_entries;
     unsigned batch = piece->num_entries;
 
+    source->batch_known = true;
     if (piece->num_entries == piece->num_wanted) {
         if (++source->num_full < FULL_ANSWERS_TO_GROW) return;
         source->num_full = 0;
@@ -73,24 +74,43 @@ static void learn_batch(struct source *source, const struct piece *piece)
     source->batch = batch;
 }
 
-static bool read_piece(struct ask *ask, struct err *err)
+static enum leaf_type type_of(struct bytes leaf)
 {
-    struct piece *piece = ask->context;
-    size_t num_entries;
+    uint64_t header, entry_type;
 
-    free(piece->answers);
-    piece->answers = malloc(piece->num_wanted * sizeof *piece->answers);
-    if (piece->answers == NULL) {
-        return err_set(err, ERR_MEMORY, "no memory for %u entries",
-                       piece->num_wanted);
+    if (bytes_read_uint(&leaf, &header, 2) && header == 0 &&
+        bytes_skip(&leaf, LEAF_TYPE_AT - 2) &&
+        bytes_read_uint(&leaf, &entry_type, 2) && entry_type <= LEAF_PRECERT) {
+        return (enum leaf_type)entry_type;
     }
-    if (!get_entries_parse(piece->answers, piece->num_wanted, &num_entries,
-                           ask->body.data, ask->body.len, err)) {
+    return LEAF_UNKNOWN;
+}
+
+static bool cut_piece(struct piece *piece, struct buffer *body,
+                      struct arena *arena, struct err *err)
+{
+    size_t most = piece->num_wanted, num;
+    struct get_entry *answers = arena_alloc(arena, most * sizeof *answers);
+    struct entry_bytes *entries = arena_alloc(arena, most * sizeof *entries);
+    struct bytes **chains = arena_alloc(arena, most * sizeof *chains);
+
+    if (answers == NULL || entries == NULL || chains == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for %zu entries", most);
+    }
+    if (!get_entries_parse(answers, most, &num, body->data, body->len, err)) {
         return false;
     }
-    piece->num_entries = (unsigned)num_entries;
-    learn_batch(piece->source, piece);
-    piece->source->batch_known = true;
+    for (size_t i = 0; i < num; i++) {
+        entries[i] = (struct entry_bytes){.index = piece->first + i,
+                                          .leaf = answers[i].leaf_input};
+        if (!entry_parse_extra(&entries[i], type_of(answers[i].leaf_input),
+                               answers[i].extra_data, &chains[i], arena)) {
+            return err_set(err, ERR_MEMORY, "no memory for an entry");
+        }
+    }
+    piece->entries = entries;
+    piece->certificates = chains;
+    piece->num_entries = (unsigned)num;
     return true;
 }
 
@@ -101,30 +121,6 @@ static void refused_piece(struct ask *ask)
 
     if (piece->num_wanted > 1) piece->num_wanted /= 2;
     piece->source->batch = piece->num_wanted;
-}
-
-static bool entry(struct piece *piece, unsigned at, struct entry_bytes *out,
-                  struct bytes **certificates, struct arena *arena)
-{
-    struct get_entry *answer = &piece->answers[at];
-    struct bytes rest = answer->leaf_input;
-    enum leaf_type type = LEAF_UNKNOWN;
-    uint64_t header, entry_type;
-
-    if (bytes_read_uint(&rest, &header, 2) && header == 0 &&
-        bytes_skip(&rest, LEAF_TYPE_AT - 2) &&
-        bytes_read_uint(&rest, &entry_type, 2) && entry_type <= LEAF_PRECERT) {
-        type = (enum leaf_type)entry_type;
-    }
-    *out = (struct entry_bytes){0};
-    *certificates = NULL;
-    if (!entry_parse_extra(out, type, answer->extra_data, certificates,
-                           arena)) {
-        return false;
-    }
-    out->index = piece->first + at;
-    out->leaf = answer->leaf_input;
-    return true;
 }
 
 // ---------------------------------------------------------------- proofs
@@ -309,9 +305,9 @@ const struct source_ops source_rfc6962 = {
     .read_head = read_head,
     .piece_width = piece_width,
     .prepare_piece = prepare_piece,
-    .read_piece = read_piece,
+    .cut_piece = cut_piece,
+    .learn_piece = learn_piece,
     .refused_piece = refused_piece,
-    .entry = entry,
     .prove = prove,
     .cancel = cancel,
 };

@@ -32,15 +32,31 @@ bool source_pin(struct source *source, const struct head *head)
            tiles_new(&source->tiles, head->size, &head->root);
 }
 
+static bool read_piece(struct ask *ask, struct worker *worker, struct err *err)
+{
+    struct piece *piece = ask->context;
+    struct arena *arena = piece->keep ? &piece->arena : &worker->arena;
+
+    arena_reset(arena);
+    piece->num_entries = 0;
+    piece->certificates = NULL;
+    return piece->source->ops->cut_piece(piece, ask->content, arena, err) &&
+           piece->take(piece, worker, err);
+}
+
 static void on_piece(struct ask *ask)
 {
     struct piece *piece = ask->context;
+    struct source *source = piece->source;
 
+    if (ask->result == ASK_ANSWERED && source->ops->learn_piece != NULL) {
+        source->ops->learn_piece(source, piece);
+    }
     piece->done(piece);
 }
 
 void source_ask_piece(struct source *source, struct piece *piece,
-                      uint64_t first, uint64_t end, bool fresh)
+                      uint64_t first, uint64_t end)
 {
     assert(first < end);
     piece->source = source;
@@ -52,29 +68,23 @@ void source_ask_piece(struct source *source, struct piece *piece,
     piece->ask.body_max = SOURCE_BODY_MAX;
     piece->ask.inflated_max = SOURCE_INFLATED_MAX;
     piece->ask.sniffs_gzip = true;
-    piece->ask.fresh = fresh;
+    piece->ask.fresh = piece->fresh;
+    piece->ask.on_worker = true;
+    piece->ask.keep_body = piece->keep;
     piece->ask.prepare = source->ops->prepare_piece;
-    piece->ask.read = source->ops->read_piece;
+    piece->ask.read = read_piece;
     piece->ask.refused = source->ops->refused_piece;
     piece->ask.done = on_piece;
     piece->ask.context = piece;
     asker_ask(source->asker, &piece->ask);
 }
 
-bool source_entry(struct piece *piece, unsigned at, struct entry_bytes *out,
-                  struct bytes **certificates, struct arena *arena)
-{
-    return piece->source->ops->entry(piece, at, out, certificates, arena);
-}
-
 void piece_cleanup(struct piece *piece)
 {
     ask_cleanup(&piece->ask);
     arena_cleanup(&piece->arena);
-    free(piece->answers);
-    free(piece->entries);
-    piece->answers = NULL;
     piece->entries = NULL;
+    piece->certificates = NULL;
 }
 
 void source_prove(struct source *source, struct proof *proof)

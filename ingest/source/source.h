@@ -9,8 +9,10 @@
 // the reader's to say.
 //
 // Lifetime  a piece and a proof belong to the source from the call to `done`.
+//           A piece's entries live while `take` runs, with `keep` as long as
+//           the piece.
 // Order     `done` runs only inside ring_run(); proofs end in any order.
-// Thread    the ring's.
+// Thread    the ring's, `take` a worker's.
 
 #pragma once
 
@@ -31,33 +33,43 @@ enum {
 };
 
 struct source;
+struct part;
 struct piece;
 struct proof;
+typedef bool piece_take(struct piece *piece, struct worker *worker,
+                        struct err *err);
 typedef void piece_done(struct piece *piece);
 typedef void proof_done(struct proof *proof);
 
 // Some entries of a log, as they came.
 struct piece {
+    // Set by the caller of source_ask_piece.
+    bool fresh;       // over a connection of its own
+    bool keep;        // the entries, not only while `take` runs
+    piece_take *take; // its entries, on a worker
+    piece_done *done;
+    void *context;
+
     // Set by source_ask_piece.
     uint64_t first;
     unsigned num_wanted;
     struct source *source;
-    piece_done *done;
 
     // The result, in ask.result; when it is ASK_ANSWERED:
     unsigned num_entries; // 1 to num_wanted, from `first` on
+    struct entry_bytes *entries;
+    struct bytes **certificates; // of each entry's chain, one for each
+                                 // fingerprint; NULL: the log sends none
     struct ask ask;
 
     // The reader's own.
-    void *context;
     struct piece *next;
+    struct part *part;    // what `take` makes of it
     uint64_t planned_end; // of what this piece, or its rest, is to bring
     bool is_ready;
 
     // The source's own.
-    bool full_tile;              // a partial tile was not there
-    struct get_entry *answers;   // RFC 6962
-    struct entry_bytes *entries; // static
+    bool full_tile; // a partial tile was not there
     struct arena arena;
 };
 
@@ -100,10 +112,12 @@ struct source_ops {
     unsigned (*piece_width)(struct source *source, uint64_t first,
                             uint64_t end);
     void (*prepare_piece)(struct ask *ask);
-    bool (*read_piece)(struct ask *ask, struct err *err);
+    // Takes a body apart, on a worker.
+    bool (*cut_piece)(struct piece *piece, struct buffer *body,
+                      struct arena *arena, struct err *err);
+    // What an answer tells of the log; may be NULL.
+    void (*learn_piece)(struct source *source, const struct piece *piece);
     void (*refused_piece)(struct ask *ask);
-    bool (*entry)(struct piece *piece, unsigned at, struct entry_bytes *out,
-                  struct bytes **certificates, struct arena *arena);
     void (*prove)(struct source *source, struct proof *proof);
     void (*cancel)(struct source *source);
 };
@@ -144,13 +158,7 @@ MUST_USE bool source_pin(struct source *source, const struct head *head);
 
 // source_ask_piece asks for entries from `first` on, of [first, end).
 void source_ask_piece(struct source *source, struct piece *piece,
-                      uint64_t first, uint64_t end, bool fresh);
-
-// source_entry gives one entry of a piece; of RFC 6962 also the certificates
-// of its chain, one for each fingerprint.  False: no memory.
-MUST_USE bool source_entry(struct piece *piece, unsigned at,
-                           struct entry_bytes *out, struct bytes **certificates,
-                           struct arena *arena);
+                      uint64_t first, uint64_t end);
 
 // piece_cleanup frees what a piece holds.
 void piece_cleanup(struct piece *piece);

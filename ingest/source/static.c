@@ -63,34 +63,22 @@ static void refused_piece(struct ask *ask)
     piece->full_tile = !piece->full_tile;
 }
 
-static bool read_piece(struct ask *ask, struct err *err)
+static bool cut_piece(struct piece *piece, struct buffer *body,
+                      struct arena *arena, struct err *err)
 {
-    struct piece *piece = ask->context;
-    struct bytes tile = buffer_bytes(&ask->body);
     uint64_t tile_first = piece->first - piece->first % TILE_WIDTH;
     unsigned width = asked_width(piece);
+    struct entry_bytes *entries = arena_alloc(arena, width * sizeof *entries);
 
-    if (piece->entries == NULL) {
-        piece->entries = calloc(TILE_WIDTH, sizeof *piece->entries);
-        if (piece->entries == NULL) {
-            return err_set(err, ERR_MEMORY, "no memory for a tile");
-        }
+    if (entries == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for a tile");
     }
-    arena_reset(&piece->arena);
-    if (!tile_parse_data(piece->entries, width, tile_first, tile, &piece->arena,
+    if (!tile_parse_data(entries, width, tile_first, buffer_bytes(body), arena,
                          err)) {
         return false;
     }
+    piece->entries = entries + (piece->first - tile_first);
     piece->num_entries = piece->num_wanted;
-    return true;
-}
-
-static bool entry(struct piece *piece, unsigned at, struct entry_bytes *out,
-                  struct bytes **certificates, struct arena *arena)
-{
-    (void)arena;
-    *out = piece->entries[piece->first % TILE_WIDTH + at];
-    *certificates = NULL;
     return true;
 }
 
@@ -123,14 +111,15 @@ static void refused_tile(struct ask *ask)
     if (source->tile.width < TILE_WIDTH) source->full_tile = !source->full_tile;
 }
 
-static bool read_tile(struct ask *ask, struct err *err)
+static bool read_tile(struct ask *ask, struct worker *worker, struct err *err)
 {
     struct source *source = ask->context;
     struct sha256_hash hashes[TILE_WIDTH];
 
+    (void)worker;
     return tile_parse_hashes(
         hashes, source->full_tile ? TILE_WIDTH : source->tile.width,
-        buffer_bytes(&ask->body), err);
+        buffer_bytes(ask->content), err);
 }
 
 static void bad_tile(struct source *source)
@@ -250,9 +239,8 @@ const struct source_ops source_static = {
     .read_head = read_head,
     .piece_width = piece_width,
     .prepare_piece = prepare_piece,
-    .read_piece = read_piece,
+    .cut_piece = cut_piece,
     .refused_piece = refused_piece,
-    .entry = entry,
     .prove = prove,
     .cancel = cancel,
 };

@@ -14,6 +14,8 @@
 
 enum { RUN_SECONDS_MAX = 60 };
 
+static unsigned num_threads;
+
 // ---------------------------------------------------------------- helpers
 
 static int remove_one(const char *path, const struct stat *status, int flag,
@@ -52,6 +54,7 @@ struct run {
     uint64_t range_first, range_end;
     uint64_t retry_ms;
     uint64_t memory;
+    unsigned connections;
     enum index_keep keep;
     bool hide_api;
 };
@@ -100,9 +103,10 @@ static struct outcome read_log(struct testlog *from, const char *dir,
                                const struct run *run)
 {
     struct pipeline_options options = {
-        .num_threads = 1,
+        .num_threads = num_threads,
         .retry_ms = run->retry_ms == 0 ? 20000 : run->retry_ms,
         .memory = run->memory == 0 ? 1 << 30 : run->memory,
+        .connections = run->connections,
         .proxy = "",
     };
     struct reader_config config = {.api_known = !run->hide_api};
@@ -184,6 +188,13 @@ static bool is_complete(const struct outcome *outcome, uint64_t size,
     return ok;
 }
 
+static bool digest_is_none(const struct sha256_hash *digest)
+{
+    static const struct sha256_hash none;
+
+    return sha256_equal(digest, &none);
+}
+
 static size_t count_evidence(const char *dir, const char *kind)
 {
     char path[4096];
@@ -263,6 +274,49 @@ static void both_protocols_and_a_folder_agree_at_every_size(void **state)
         drop_dir(tiles);
     }
     testlog_stop(log);
+}
+
+// However many connections, entries in an answer, and workers: answers come and
+// are understood in any order, and make one index.
+static void one_digest_whatever_the_order(void **state)
+{
+    static const unsigned batches[] = {5, 64, 1000};
+    static const unsigned connections[] = {1, 3, 64};
+    static struct sha256_hash digest;
+    enum { SIZE = 3000 };
+
+    (void)state;
+    for (size_t b = 0; b < COUNT_OF(batches); b++) {
+        struct testlog_options options = {.entries = SIZE,
+                                          .seed = 7,
+                                          .batch = batches[b],
+                                          .same_key = true,
+                                          .fina = true};
+        struct testlog *log;
+        struct sha256_hash root;
+
+        CHECK(testlog_start(&log, &options, NULL));
+        root = testlog_root(log, SIZE);
+        for (size_t c = 0; c < COUNT_OF(connections); c++) {
+            for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+                struct run run = {.api = (enum testlog_api)api,
+                                  .connections = connections[c]};
+                char *dir = make_dir();
+                struct outcome outcome;
+                char name[64];
+
+                (void)snprintf(name, sizeof name, "%u of %u over %u",
+                               (unsigned)api, batches[b], connections[c]);
+                test_case = name;
+                outcome = read_log(log, dir, &run);
+                CHECK(is_complete(&outcome, SIZE, &root));
+                if (digest_is_none(&digest)) digest = outcome.digest;
+                CHECK(sha256_equal(&digest, &outcome.digest));
+                drop_dir(dir);
+            }
+        }
+        testlog_stop(log);
+    }
 }
 
 // One index, one log, now by this protocol and now by that.
@@ -601,6 +655,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_protocols_and_a_folder_agree_at_every_size),
+        cmocka_unit_test(one_digest_whatever_the_order),
         cmocka_unit_test(goes_on_where_it_was),
         cmocka_unit_test(ranges_are_proven_and_later_filled),
         cmocka_unit_test(finds_out_the_protocol),
@@ -610,10 +665,17 @@ int main(void)
         cmocka_unit_test(evidence_of_tiles_proves_itself),
         cmocka_unit_test(forks_halt_until_cleared),
     };
+    static const unsigned threads[] = {1, 2, 8};
+    int failed = 0;
 
     (void)setenv("CMOCKA_MESSAGE_OUTPUT", "stdout", 0);
     if (getenv("TEST_FILTER") != NULL) {
         cmocka_set_test_filter(getenv("TEST_FILTER"));
     }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    // Alone, with workers, and with more of them than there are processors.
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        num_threads = threads[i];
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    return failed;
 }

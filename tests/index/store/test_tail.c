@@ -204,6 +204,74 @@ static void keys_are_sorted_and_merged(void **state)
     chunk_free(NULL);
 }
 
+static void compare_entry(const struct chunk *a, const struct chunk *b,
+                          size_t at)
+{
+    const struct chunk_entry *x = &a->entries[at], *y = &b->entries[at];
+
+    CHECK(x->head_len == y->head_len && x->plain_len == y->plain_len);
+    CHECK(memcmp(a->bodies.data + x->at, b->bodies.data + y->at,
+                 x->head_len + x->plain_len) == 0);
+    CHECK(x->num_chain == y->num_chain && x->issuer_len == y->issuer_len);
+    CHECK(x->issuer_len == 0 ||
+          memcmp(a->issuer_names.data + x->issuer_at,
+                 b->issuer_names.data + y->issuer_at, x->issuer_len) == 0);
+    for (size_t i = 0; i < x->num_chain; i++) {
+        uint32_t k = a->chain_numbers[x->chain_at + i];
+        uint32_t n = b->chain_numbers[y->chain_at + i];
+
+        CHECK(sha256_equal(&a->issuers[k], &b->issuers[n]));
+    }
+}
+
+static void parts_join_to_the_whole(void **state)
+{
+    static const size_t steps[] = {1, 7, 60, 128, NUM};
+
+    (void)state;
+    for (size_t s = 0; s < COUNT_OF(steps); s++) {
+        struct chunk *whole = make_chunk(3, NUM), *joined = make_chunk(3, 3);
+
+        for (uint64_t at = 3; at < NUM;) {
+            struct chunk *parts[2] = {NULL};
+            size_t num = 0;
+
+            for (; num < COUNT_OF(parts) && at < NUM; num++) {
+                uint64_t end = at + steps[s] < NUM ? at + steps[s] : NUM;
+
+                parts[num] = make_chunk(at, end);
+                at = end;
+            }
+            // What is joined may be sealed and is sorted again.
+            if (at % 2 == 0) chunk_seal(parts[0]);
+            CHECK(chunk_join(joined, (const struct chunk *const *)parts, num,
+                             NULL));
+            chunk_free(parts[0]);
+            chunk_free(parts[1]);
+        }
+        chunk_seal(whole);
+        chunk_seal(joined);
+        CHECK(joined->num_entries == whole->num_entries);
+        CHECK(joined->num_unparsed == whole->num_unparsed);
+        CHECK(joined->num_issuers == whole->num_issuers);
+        CHECK(memcmp(chunk_leaf_hashes(joined), chunk_leaf_hashes(whole),
+                     whole->num_entries * SHA256_LEN) == 0);
+        for (size_t i = 0; i < whole->num_entries; i++) {
+            compare_entry(whole, joined, i);
+        }
+        CHECK(joined->num_keys == whole->num_keys);
+        for (size_t i = 0; i < whole->num_keys; i++) {
+            const struct chunk_key *a = &whole->keys[i], *b = &joined->keys[i];
+
+            CHECK(a->len == b->len && a->entry == b->entry && a->via == b->via);
+            CHECK(memcmp(whole->key_bytes.data + a->at,
+                         joined->key_bytes.data + b->at, a->len) == 0);
+        }
+        chunk_free(whole);
+        chunk_free(joined);
+    }
+}
+
 static void postings_are_read_as_written(void **state)
 {
     static const uint32_t vias[] = {0, VIA_SAN_DNS,
@@ -251,6 +319,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(counts_are_what_is_there, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_are_sorted_and_merged, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(parts_join_to_the_whole, set_up,
                                         tear_down),
         cmocka_unit_test(postings_are_read_as_written),
     };
