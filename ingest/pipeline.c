@@ -268,6 +268,7 @@ static void *run_writer(void *context)
         pipeline->options->memory / 4 / TRANSACTION_BYTES_PER_ENTRY;
     struct batch *first;
 
+    (void)pthread_setname_np(pthread_self(), "sanct-writer");
     for (;;) {
         wait_for_batch(pipeline);
         first =
@@ -441,6 +442,7 @@ static void *run_ring(void *context)
     struct ring *ring = NULL;
     struct err err;
 
+    (void)pthread_setname_np(pthread_self(), "sanct-ring");
     if (!ring_open(&ring, RING_DEPTH, &err)) {
         pipeline_fail(pipeline, &err);
         atomic_fetch_add(&pipeline->num_ended, thread->num);

@@ -31,6 +31,7 @@ struct pool {
 static void worker_cleanup(struct worker *worker)
 {
     inflater_free(worker->inflater);
+    chain_cache_cleanup(&worker->chains);
     buffer_cleanup(&worker->inflated);
     arena_cleanup(&worker->arena);
     arena_cleanup(&worker->entry);
@@ -83,6 +84,7 @@ static void *run_thread(void *context)
     struct pool_thread *thread = context;
     struct job *job;
 
+    (void)pthread_setname_np(pthread_self(), "sanct-worker");
     while ((job = take(thread->pool)) != NULL) {
         work(job, &thread->worker);
     }

@@ -17,15 +17,17 @@
 #include <pthread.h>
 
 #include "index/base/arena.h"
+#include "index/entry/chain_cache.h"
 #include "index/net/ring.h"
 #include "ingest/parse/inflate.h"
 
 struct pool; // opaque
 struct job;
 
-// What a thread reads bodies with; what is in it goes with the job.
+// What a thread reads bodies with; buffers and arenas are the job's alone.
 struct worker {
     struct inflater *inflater;
+    struct chain_cache chains;
     struct buffer inflated;
     struct arena arena; // of a body
     struct arena entry; // of one entry

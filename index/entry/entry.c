@@ -346,8 +346,10 @@ static bool count_chain(struct bytes chain, size_t *num)
 }
 
 static bool fill_chain(struct entry_bytes *out, struct bytes chain, size_t num,
-                       struct bytes **certificates, struct arena *arena)
+                       struct chain_cache *cache, struct bytes **certificates,
+                       struct arena *arena)
 {
+    struct bytes rest = chain;
     struct bytes *list;
     struct sha256_hash *hashes;
 
@@ -356,8 +358,13 @@ static bool fill_chain(struct entry_bytes *out, struct bytes chain, size_t num,
     hashes = arena_zalloc(arena, num, sizeof *hashes);
     if (list == NULL || hashes == NULL) return false;
     for (size_t i = 0; i < num; i++) {
-        (void)bytes_read_vector(&chain, &list[i], 3);
-        hashes[i] = sha256(list[i]);
+        (void)bytes_read_vector(&rest, &list[i], 3);
+    }
+    if (cache == NULL || !chain_cache_find(cache, chain, hashes, num)) {
+        for (size_t i = 0; i < num; i++) {
+            hashes[i] = sha256(list[i]);
+        }
+        if (cache != NULL) chain_cache_keep(cache, chain, hashes, num);
     }
     out->chain = hashes;
     out->num_chain = num;
@@ -366,8 +373,8 @@ static bool fill_chain(struct entry_bytes *out, struct bytes chain, size_t num,
 }
 
 bool entry_parse_extra(struct entry_bytes *out, enum leaf_type type,
-                       struct bytes extra_data, struct bytes **certificates,
-                       struct arena *arena)
+                       struct bytes extra_data, struct chain_cache *cache,
+                       struct bytes **certificates, struct arena *arena)
 {
     struct bytes rest = extra_data, chain;
     size_t num;
@@ -383,5 +390,5 @@ bool entry_parse_extra(struct entry_bytes *out, enum leaf_type type,
         out->extra = extra_data;
         return true;
     }
-    return fill_chain(out, chain, num, certificates, arena);
+    return fill_chain(out, chain, num, cache, certificates, arena);
 }

@@ -9,6 +9,7 @@
 
 #include "index/base/arena.h"
 #include "index/entry/cert.h"
+#include "index/entry/chain_cache.h"
 #include "index/entry/leaf.h"
 #include "index/entry/names.h"
 
@@ -86,8 +87,10 @@ MUST_USE bool entry_parse_tile_leaf(struct entry_bytes *out, struct bytes *tile,
 // this type (RFC 6962 section 4.6): the precertificate, the chain's
 // certificates and, in the arena, their fingerprints; `index` and `leaf` are
 // left alone.  What cannot be read, and a chain of over ENTRY_CHAIN_MAX
-// certificates, sets extra_unreadable and is no error.  False: no memory.
+// certificates, sets extra_unreadable and is no error.  `cache` (may be NULL)
+// saves hashing.  False: no memory.
 MUST_USE bool entry_parse_extra(struct entry_bytes *out, enum leaf_type type,
                                 struct bytes extra_data,
+                                struct chain_cache *cache,
                                 struct bytes **certificates,
                                 struct arena *arena);

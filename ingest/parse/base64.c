@@ -1,6 +1,13 @@
 // base64.c - see base64.h.
+//
+// The wide path is that of W. Mula and D. Lemire ("Faster Base64 Encoding and
+// Decoding Using AVX2 Instructions", 2018), as A. Klomp writes it.
 
 #include "ingest/parse/base64.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 // A digit's six bits at each of its four places; a byte that is no digit has
 // the bit above all of them, so that four look-ups need one test.
@@ -50,19 +57,18 @@ static bool decode_padded(uint8_t *out, size_t *out_len, const uint8_t *text)
     return true;
 }
 
-bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text)
+// What is left after whole blocks: `text` is all of it, `num_done` groups are
+// decoded already.  In place: the bytes written never pass the digits still to
+// be read.
+static bool decode_rest(uint8_t *out, size_t *out_len, struct bytes text,
+                        size_t num_done)
 {
-    const uint8_t *in = text.data;
-    size_t num_groups = text.len / 4;
-    bool is_padded;
+    bool is_padded = text.len > 0 && text.data[text.len - 1] == '=';
+    size_t num_groups = text.len / 4 - (is_padded ? 1 : 0);
+    const uint8_t *in = text.data + num_done * 4;
 
-    *out_len = 0;
-    if (text.len % 4 != 0) return false;
-    if (text.len == 0) return true;
-    is_padded = text.data[text.len - 1] == '=';
-    if (is_padded) num_groups--;
-    // In place: the bytes written never pass the digits still to be read.
-    for (size_t i = 0; i < num_groups; i++) {
+    out += num_done * 3;
+    for (size_t i = num_done; i < num_groups; i++) {
         uint32_t word = decode_four(in);
 
         if (word >= NO_DIGIT) return false;
@@ -74,4 +80,90 @@ bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text)
     }
     *out_len = num_groups * 3;
     return !is_padded || decode_padded(out, out_len, in);
+}
+
+bool base64_decode_portable(uint8_t *out, size_t *out_len, struct bytes text)
+{
+    *out_len = 0;
+    if (text.len % 4 != 0) return false;
+    return text.len == 0 || decode_rest(out, out_len, text, 0);
+}
+
+#if defined(__x86_64__)
+
+enum {
+    BLOCK = 32,       // digits a step
+    BLOCK_BYTES = 24, // that they are; as many as digits are written
+    // What must be left for the store to end inside the room: its eight bytes
+    // too many, in digits, and the last group, which may be padded.
+    BLOCK_LEFT_MIN = BLOCK + 16,
+};
+
+// Decodes whole blocks up to the first that holds what is no digit, and says
+// how many groups that were.
+__attribute__((target("avx2"))) static size_t
+decode_blocks(uint8_t *out, const uint8_t *in, size_t len)
+{
+    const __m256i low = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+                      0x11, 0x13, 0x1a, 0x1b, 0x1b, 0x1b, 0x1a));
+    const __m256i high = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04, 0x08, 0x10,
+                      0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10));
+    const __m256i shift = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+        0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0));
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1));
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7);
+    const __m256i slash = _mm256_set1_epi8('/');
+    size_t num = 0;
+
+    for (; len >= BLOCK_LEFT_MIN; len -= BLOCK, num += BLOCK / 4) {
+        __m256i text = _mm256_loadu_si256((const void *)in);
+        __m256i highs = _mm256_and_si256(_mm256_srli_epi32(text, 4), slash);
+        __m256i lows = _mm256_and_si256(text, slash);
+
+        // A bit that both look-ups share: a byte that is no digit.
+        if (!_mm256_testz_si256(_mm256_shuffle_epi8(low, lows),
+                                _mm256_shuffle_epi8(high, highs))) {
+            break;
+        }
+        // From digits to their values: an addend by the high half, '/' apart.
+        highs = _mm256_add_epi8(_mm256_cmpeq_epi8(text, slash), highs);
+        text = _mm256_add_epi8(text, _mm256_shuffle_epi8(shift, highs));
+        // Two and two to 12 bits, two of those to 24, big-endian, together.
+        text = _mm256_maddubs_epi16(text, _mm256_set1_epi32(0x01400140));
+        text = _mm256_madd_epi16(text, _mm256_set1_epi32(0x00011000));
+        text = _mm256_shuffle_epi8(text, order);
+        text = _mm256_permutevar8x32_epi32(text, lanes);
+        _mm256_storeu_si256((void *)out, text);
+        in += BLOCK;
+        out += BLOCK_BYTES;
+    }
+    return num;
+}
+
+static size_t decode_wide(uint8_t *out, struct bytes text)
+{
+    if (!__builtin_cpu_supports("avx2")) return 0;
+    return decode_blocks(out, text.data, text.len);
+}
+
+#else
+
+static size_t decode_wide(uint8_t *out, struct bytes text)
+{
+    (void)out;
+    (void)text;
+    return 0;
+}
+
+#endif
+
+bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text)
+{
+    *out_len = 0;
+    if (text.len % 4 != 0) return false;
+    return text.len == 0 ||
+           decode_rest(out, out_len, text, decode_wide(out, text));
 }

@@ -1,4 +1,6 @@
-// base64.h - strict base64 of megabytes: four digits a step. (pure)
+// base64.h - strict base64 of megabytes. (pure)
+//
+// 32 digits a step where the processor has AVX2, else four.
 //
 // RFC 4648 section 4, the same strings as text_parse_base64 takes: padding is
 // required, nothing stands between the digits, unused bits are zero.
@@ -17,3 +19,7 @@ static inline size_t base64_len_max(size_t text_len)
 
 // base64_decode decodes `text` into `out`, which may be text.data itself.
 MUST_USE bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text);
+
+// base64_decode_portable is the same without instructions of its own.
+MUST_USE bool base64_decode_portable(uint8_t *out, size_t *out_len,
+                                     struct bytes text);

@@ -86,9 +86,10 @@ static enum leaf_type type_of(struct bytes leaf)
     return LEAF_UNKNOWN;
 }
 
-static bool cut_piece(struct piece *piece, struct buffer *body,
+static bool cut_piece(struct piece *piece, struct worker *worker,
                       struct arena *arena, struct err *err)
 {
+    struct buffer *body = piece->ask.content;
     size_t most = piece->num_wanted, num;
     struct get_entry *answers = arena_alloc(arena, most * sizeof *answers);
     struct entry_bytes *entries = arena_alloc(arena, most * sizeof *entries);
@@ -104,7 +105,8 @@ static bool cut_piece(struct piece *piece, struct buffer *body,
         entries[i] = (struct entry_bytes){.index = piece->first + i,
                                           .leaf = answers[i].leaf_input};
         if (!entry_parse_extra(&entries[i], type_of(answers[i].leaf_input),
-                               answers[i].extra_data, &chains[i], arena)) {
+                               answers[i].extra_data, &worker->chains,
+                               &chains[i], arena)) {
             return err_set(err, ERR_MEMORY, "no memory for an entry");
         }
     }

@@ -40,7 +40,7 @@ static bool read_piece(struct ask *ask, struct worker *worker, struct err *err)
     arena_reset(arena);
     piece->num_entries = 0;
     piece->certificates = NULL;
-    return piece->source->ops->cut_piece(piece, ask->content, arena, err) &&
+    return piece->source->ops->cut_piece(piece, worker, arena, err) &&
            piece->take(piece, worker, err);
 }
 

@@ -112,8 +112,8 @@ struct source_ops {
     unsigned (*piece_width)(struct source *source, uint64_t first,
                             uint64_t end);
     void (*prepare_piece)(struct ask *ask);
-    // Takes a body apart, on a worker.
-    bool (*cut_piece)(struct piece *piece, struct buffer *body,
+    // Takes a body apart, on a worker; what it makes goes into the arena.
+    bool (*cut_piece)(struct piece *piece, struct worker *worker,
                       struct arena *arena, struct err *err);
     // What an answer tells of the log; may be NULL.
     void (*learn_piece)(struct source *source, const struct piece *piece);

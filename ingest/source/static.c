@@ -63,18 +63,19 @@ static void refused_piece(struct ask *ask)
     piece->full_tile = !piece->full_tile;
 }
 
-static bool cut_piece(struct piece *piece, struct buffer *body,
+static bool cut_piece(struct piece *piece, struct worker *worker,
                       struct arena *arena, struct err *err)
 {
     uint64_t tile_first = piece->first - piece->first % TILE_WIDTH;
     unsigned width = asked_width(piece);
     struct entry_bytes *entries = arena_alloc(arena, width * sizeof *entries);
 
+    (void)worker;
     if (entries == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for a tile");
     }
-    if (!tile_parse_data(entries, width, tile_first, buffer_bytes(body), arena,
-                         err)) {
+    if (!tile_parse_data(entries, width, tile_first,
+                         buffer_bytes(piece->ask.content), arena, err)) {
         return false;
     }
     piece->entries = entries + (piece->first - tile_first);

@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (int type = 0; type < 2; type++) {
         if (!entry_parse_extra(&bytes, type == 0 ? LEAF_X509 : LEAF_PRECERT,
-                               bytes_of(data, size), &certificates, &arena)) {
+                               bytes_of(data, size), NULL, &certificates,
+                               &arena)) {
             abort();
         }
         bytes.leaf = bytes_of(data, size);

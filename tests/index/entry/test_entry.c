@@ -362,6 +362,7 @@ static const char *const answers[] = {
 static void understand_answer(const struct answer *answer, const json_t *list,
                               size_t *num_scts, size_t *num_precerts)
 {
+    static struct chain_cache cache;
     struct arena arena = {0};
     const json_t *item;
     size_t i;
@@ -378,7 +379,7 @@ static void understand_answer(const struct answer *answer, const json_t *list,
         bytes.leaf = leaf = heap_copy(buffer_bytes(&wire));
         data = heap_copy(buffer_bytes(&extra));
         assert_true(entry_parse_extra(
-            &bytes, leaf.data[11] == 1 ? LEAF_PRECERT : LEAF_X509, data,
+            &bytes, leaf.data[11] == 1 ? LEAF_PRECERT : LEAF_X509, data, &cache,
             &certificates, &arena));
         assert_false(bytes.extra_unreadable);
         assert_true(bytes.num_chain > 0);
@@ -411,6 +412,8 @@ static void understand_answer(const struct answer *answer, const json_t *list,
         buffer_cleanup(&extra);
         arena_reset(&arena);
     }
+    chain_cache_cleanup(&cache);
+    cache = (struct chain_cache){0};
     arena_cleanup(&arena);
 }
 
@@ -848,8 +851,8 @@ static void reads_extra_data(void **state)
         struct entry_bytes bytes = {.index = 3};
 
         test_case = extras[i].name;
-        CHECK(entry_parse_extra(&bytes, extras[i].type, data, &certificates,
-                                &arena));
+        CHECK(entry_parse_extra(&bytes, extras[i].type, data, NULL,
+                                &certificates, &arena));
         CHECK(bytes.index == 3);
         CHECK(bytes.extra_unreadable == extras[i].unreadable);
         CHECK(bytes.num_chain == extras[i].num_chain);
@@ -879,7 +882,7 @@ static void bounds_the_chain(void **state)
             buffer_append_uint(&data, 0x1aa, 4);
         }
         assert_true(entry_parse_extra(&bytes, LEAF_X509, buffer_bytes(&data),
-                                      &certificates, &arena));
+                                      NULL, &certificates, &arena));
         assert_int_equal(bytes.extra_unreadable, nums[i] > ENTRY_CHAIN_MAX);
         assert_true(arena.total < 1024 * 1024);
         assert_true(entry_understand(&entry, &bytes, &arena));
@@ -970,7 +973,7 @@ static void says_when_there_is_no_memory(void **state)
         reads = entry_parse_tile_leaf(&bytes, &tile, &arena, &err);
         assert_true(reads || err.code == ERR_MEMORY);
         assert_int_equal(tile.len, reads ? 0 : data.len);
-        (void)!entry_parse_extra(&bytes, LEAF_X509, extra, &certificates,
+        (void)!entry_parse_extra(&bytes, LEAF_X509, extra, NULL, &certificates,
                                  &arena);
         understands = entry_understand(&made.entry, &whole, &arena);
         works |= reads && understands;

@@ -16,6 +16,8 @@ static void agree(struct bytes text)
     assert_non_null(out);
     CHECK(base64_decode(out, &len, text) == ok);
     if (ok) CHECK(bytes_equal(bytes_of(out, len), buffer_bytes(&want)));
+    CHECK(base64_decode_portable(out, &len, text) == ok);
+    if (ok) CHECK(bytes_equal(bytes_of(out, len), buffer_bytes(&want)));
     CHECK(base64_decode((uint8_t *)(uintptr_t)copy.data, &len, copy) == ok);
     if (ok) CHECK(bytes_equal(bytes_of(copy.data, len), buffer_bytes(&want)));
     free(out);
@@ -88,6 +90,44 @@ static void agrees_on_every_byte_everywhere(void **state)
     }
 }
 
+// The same in blocks: every byte at every place of a long text, at every end.
+static void agrees_on_every_byte_of_a_block(void **state)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t text[3 * 64];
+
+    (void)state;
+    for (size_t len = 44; len <= 88; len += 4) {
+        for (size_t at = 0; at < len; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                for (size_t i = 0; i < len; i++) {
+                    text[i] = (uint8_t)digits[(i * 7 + at) % 64];
+                }
+                text[at] = (uint8_t)byte;
+                agree(bytes_of(text, len));
+            }
+        }
+    }
+}
+
+// As many bytes as there is room for are written, and none more.
+static void stays_inside_its_room(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= 400; len += 4) {
+        uint8_t *text = malloc(len + 1), *out = malloc(len / 4 * 3 + 1);
+        size_t out_len;
+
+        memset(text, 'Q', len);
+        out[len / 4 * 3] = 0xa5;
+        CHECK(base64_decode(out, &out_len, bytes_of(text, len)));
+        CHECK(out_len == len / 4 * 3 && out[out_len] == 0xa5);
+        free(text);
+        free(out);
+    }
+}
+
 static void gives_back_what_was_encoded(void **state)
 {
     uint8_t data[300];
@@ -115,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_and_rejects),
         cmocka_unit_test(agrees_on_every_byte_everywhere),
+        cmocka_unit_test(agrees_on_every_byte_of_a_block),
+        cmocka_unit_test(stays_inside_its_room),
         cmocka_unit_test(gives_back_what_was_encoded),
     };
 
