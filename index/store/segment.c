@@ -3,6 +3,7 @@
 #include "index/store/segment.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "index/base/varint.h"
@@ -15,10 +16,15 @@
 struct segment {
     struct lmdb *env;
     struct segment_dbs dbs;
-    struct zstd_dictionary *dictionary; // NULL: none
-    struct templates *templates;
     struct segment_stat stat;
     char *path;
+
+    // What records are told by is in memory while somebody reads them: an index
+    // that was not compacted yet has thousands of segments.
+    pthread_mutex_t mutex; // of what follows
+    size_t num_users;
+    struct zstd_dictionary *dictionary; // NULL: none
+    struct templates *templates;
 };
 
 static bool get_meta(const struct segment *segment, struct lmdb_txn *txn,
@@ -113,8 +119,7 @@ static bool load(struct segment *segment, struct lmdb_txn *txn, struct err *err)
         return false;
     }
     segment->stat.bytes = lmdb_size_bytes(segment->env);
-    return load_dictionary(segment, txn, err) &&
-           load_templates(segment, txn, err);
+    return true;
 }
 
 bool segment_open(struct segment **out, const char *path, struct err *err)
@@ -124,6 +129,7 @@ bool segment_open(struct segment **out, const char *path, struct err *err)
     bool ok;
 
     if (segment == NULL) return segment_no_memory(path, err);
+    (void)pthread_mutex_init(&segment->mutex, NULL);
     segment->path = strdup(path);
     ok = (segment->path != NULL || segment_no_memory(path, err)) &&
          lmdb_file_open(&segment->env, path, err) &&
@@ -146,10 +152,42 @@ void segment_close(struct segment *segment)
 {
     if (segment == NULL) return;
     lmdb_close(segment->env);
-    zstd_dictionary_free(segment->dictionary);
-    templates_free(segment->templates);
+    (void)pthread_mutex_destroy(&segment->mutex);
     free(segment->path);
     free(segment);
+}
+
+static void free_tables(struct segment *segment)
+{
+    zstd_dictionary_free(segment->dictionary);
+    templates_free(segment->templates);
+    segment->dictionary = NULL;
+    segment->templates = NULL;
+}
+
+// Loads dictionary and templates for the first user; drop_tables() them.
+static bool take_tables(struct segment *segment, struct lmdb_txn *txn,
+                        struct err *err)
+{
+    bool ok;
+
+    (void)pthread_mutex_lock(&segment->mutex);
+    ok = segment->num_users > 0 || (load_dictionary(segment, txn, err) &&
+                                    load_templates(segment, txn, err));
+    if (ok) {
+        segment->num_users++;
+    } else {
+        free_tables(segment);
+    }
+    (void)pthread_mutex_unlock(&segment->mutex);
+    return ok;
+}
+
+static void drop_tables(struct segment *segment)
+{
+    (void)pthread_mutex_lock(&segment->mutex);
+    if (--segment->num_users == 0) free_tables(segment);
+    (void)pthread_mutex_unlock(&segment->mutex);
 }
 
 const struct segment_stat *segment_stat(const struct segment *segment)
@@ -168,7 +206,8 @@ struct place {
 };
 
 struct segment_reader {
-    const struct segment *segment;
+    struct segment *segment;
+    bool has_tables; // of the segment
     struct lmdb_txn *txn;
     struct zstd_codec *codec;
     struct place records, facts;
@@ -177,8 +216,8 @@ struct segment_reader {
     struct buffer body;  // of the record that was read last
 };
 
-bool segment_reader_open(struct segment_reader **out,
-                         const struct segment *segment, struct err *err)
+bool segment_reader_open(struct segment_reader **out, struct segment *segment,
+                         struct err *err)
 {
     struct segment_reader *reader = calloc(1, sizeof *reader);
 
@@ -203,6 +242,7 @@ void segment_reader_close(struct segment_reader *reader)
     lmdb_cursor_close(reader->records.cursor);
     lmdb_cursor_close(reader->facts.cursor);
     lmdb_abort(reader->txn);
+    if (reader->has_tables) drop_tables(reader->segment);
     zstd_codec_free(reader->codec);
     buffer_cleanup(&reader->plain);
     buffer_cleanup(&reader->body);
@@ -417,6 +457,10 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
     size_t at;
 
     *record = (struct record){0};
+    if (!reader->has_tables) {
+        if (!take_tables(reader->segment, reader->txn, err)) return false;
+        reader->has_tables = true;
+    }
     if (!segment_read_facts(reader, id, &facts, err) ||
         !find(reader, &reader->records, id, err) ||
         !check(reader, &reader->records, err)) {

@@ -89,9 +89,10 @@ const struct segment_stat *segment_stat(const struct segment *segment);
 
 struct segment_reader;
 
+// segment_reader_open makes a reader.  With the first record that it reads come
+// the templates and the dictionary, for as long as the segment has readers.
 MUST_USE bool segment_reader_open(struct segment_reader **out,
-                                  const struct segment *segment,
-                                  struct err *err);
+                                  struct segment *segment, struct err *err);
 void segment_reader_close(struct segment_reader *reader);
 
 // segment_facts_block and segment_record_block name the block that an id's
