@@ -224,10 +224,10 @@ static void bench_lookup(const char *path, uint64_t num)
     struct err err;
     uint64_t start = measure_now_ns(), yes = 0;
 
-    OR_DIE(run_open(&run, path, UINT64_MAX, &err));
+    OR_DIE(run_open(&run, path, &err));
     printf("open                %7.1f us; filters %.1f KiB\n",
            (double)(measure_now_ns() - start) / 1e3,
-           (double)run_filter_bytes(run) / 1024);
+           (double)run_stat(run)->filter_bytes / 1024);
     make_list(&list, 0, 104729, num);
     bench_find(run, &list);
     make_list(&list, 10 * num, 1, NUM_LOOKUPS);
@@ -265,7 +265,7 @@ static void bench_block(void)
         lens[num++] = key.len;
         buffer_append(&keys, key);
     }
-    if (!block_end(&builder, &at, &value)) die("no memory");
+    if (!block_end(&builder, false, &at, &value)) die("no memory");
     for (int round = 0; round < 2; round++) {
         uint64_t start = measure_cpu_ns();
 
@@ -326,7 +326,7 @@ static void bench_merge(uint64_t num)
         OR_DIE(sort_finish(&sort, &err));
         (void)write_run(&sort, path_of(name), num);
         sort_cleanup(&sort);
-        OR_DIE(run_open(&runs[i], path_of(name), 0, &err));
+        OR_DIE(run_open(&runs[i], path_of(name), &err));
     }
     start = measure_cpu_ns();
     wall = measure_now_ns();

@@ -93,10 +93,11 @@ bool check_runs(struct check *check, struct err *err)
     bool ok = true;
 
     for (size_t i = 0; ok && i < snapshot->num_runs; i++) {
-        struct run_walk walk = {.check = check, .file = snapshot->runs[i]};
+        struct run_walk walk = {.check = check, .file = snapshot->runs[i].file};
         struct run_cursor *cursor = NULL;
 
-        ok = run_cursor_open(&cursor, walk.file->run, err) &&
+        ok = run_check_filters(walk.file->run, err) &&
+             run_cursor_open(&cursor, walk.file->run, err) &&
              check_run(&walk, cursor, err);
         run_cursor_close(cursor);
         buffer_cleanup(&walk.row);

@@ -1,11 +1,15 @@
 // cursor.c - postings in order, of the tail and all runs.
 //
-// Each source stands before its next posting; the lowest one is given.  A key
-// that runs hold shortened (run.h) is looked for as they have it, and what is
-// found is compared with the entry, unless the entry's group says enough.
+// A heap of sources, the lowest first.  A source that was not read yet stands
+// in it with a posting that its next one is not below: of a key that many runs
+// hold only those are asked whose entries a page reaches.
+//
+// A key that runs hold shortened (run.h) is looked for as they have it, and
+// what is found is compared with the entry, unless the entry's group says
+// enough.
 //
 // Most look-ups are short and there are many: a cursor that is closed is kept
-// with its snapshot, and so is a cursor in each run, for the next one opened.
+// with its snapshot, and so are its cursors in the runs, for the next one.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,30 +18,38 @@
 #include "index/store/keys.h"
 #include "index/store/posting.h"
 
-enum { ARENA_KEEP_MAX = 1 << 20, BUFFER_KEEP_MAX = 4096, IDLE_MAX = 4 };
+enum {
+    ARENA_KEEP_MAX = 1 << 20,
+    BUFFER_KEEP_MAX = 4096,
+    IDLE_MAX = 4,
+    RUNS_FEW = 32,
+};
 
 struct source {
-    struct run_cursor *run; // NULL: the tail
-    size_t run_number;      // in the snapshot
-    bool is_read;           // `posting` is its next one, or it is at its end
-    bool at_end;
-    struct posting posting;
+    struct snapshot_run *held; // NULL: the tail
+    struct run_cursor *run;    // NULL: not opened, or the tail
+    bool is_placed;            // the cursor stands where it belongs
+    bool is_read;              // `posting` is its next one
+    struct posting posting;    // or what that one is not below
 };
 
 struct cursor {
     struct snapshot *snapshot;
-    struct cursor *next; // while it is idle
-    struct lmdb_cursor *tail;
-    struct buffer first; // a row
-    struct buffer end;   // a key
-    bool seek;           // the tail's next step goes to `row`
-    struct buffer row;
-    bool whole; // one key, which runs hold shortened
-    bool loose; // and so are others found
+    struct cursor *next;      // while it is idle
+    struct lmdb_cursor *tail; // NULL: not opened
+    struct buffer first;      // a row
+    struct buffer end;        // a key
+    bool has_after;           // go on after the row (`key`, `after`)
+    struct buffer key;
+    uint64_t after;
+    struct buffer row; // where the tail's next step goes
+    bool one_key;
+    bool whole; // and runs hold it shortened
+    bool loose; // others that are shortened to the same are given, too
     uint8_t shortened[1 + RUN_KEY_HASH_LEN];
     struct arena arena;
-    struct source *given; // read on before the next step
-    size_t num_sources;
+    size_t num_sources, num_heap;
+    struct source **heap; // of sources that are not at their end
     struct source sources[];
 };
 
@@ -49,7 +61,7 @@ static bool no_memory(struct err *err)
 static bool is_made(const struct cursor *cursor, struct err *err)
 {
     return (buffer_ok(&cursor->first) && buffer_ok(&cursor->end) &&
-            buffer_ok(&cursor->row)) ||
+            buffer_ok(&cursor->key) && buffer_ok(&cursor->row)) ||
            no_memory(err);
 }
 
@@ -61,13 +73,6 @@ static struct bytes first_key(const struct cursor *cursor)
     return first;
 }
 
-static struct bytes short_key(const struct cursor *cursor)
-{
-    return bytes_of(cursor->shortened, sizeof cursor->shortened);
-}
-
-// ------------------------------------------------------------ open
-
 // Whether [first, end) holds one key alone: no key of these kinds begins
 // another (keys.h).
 static bool is_one_key(struct bytes first, struct bytes end)
@@ -76,69 +81,133 @@ static bool is_one_key(struct bytes first, struct bytes end)
            memcmp(first.data, end.data, first.len) == 0;
 }
 
-// Stands before the first posting of the cursor's range.
-static bool place_run(const struct cursor *cursor, struct run_cursor *run,
-                      struct err *err)
-{
-    uint8_t end[1 + RUN_KEY_HASH_LEN + 1];
+// ------------------------------------------------------------ the heap
 
-    if (!cursor->whole) {
-        return run_cursor_range(run, first_key(cursor),
-                                buffer_bytes(&cursor->end), err);
-    }
-    memcpy(end, cursor->shortened, sizeof cursor->shortened);
-    end[sizeof end - 1] = 0;
-    return run_cursor_range(run, short_key(cursor), bytes_of(end, sizeof end),
-                            err);
+static bool is_below(const struct posting *a, const struct posting *b)
+{
+    int order = bytes_compare(a->key, b->key);
+
+    return order != 0 ? order < 0 : a->id < b->id;
 }
 
-static bool add_run(struct cursor *cursor, size_t number, bool one_key,
-                    struct bytes key, struct err *err)
+static void sink(struct cursor *cursor, size_t at)
+{
+    struct source **heap = cursor->heap, *moved = heap[at];
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child >= cursor->num_heap) break;
+        if (child + 1 < cursor->num_heap &&
+            is_below(&heap[child + 1]->posting, &heap[child]->posting)) {
+            child++;
+        }
+        if (!is_below(&heap[child]->posting, &moved->posting)) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+// Puts every source before what is asked for.  A run holds no id below its
+// first.
+static void start(struct cursor *cursor)
+{
+    struct bytes key =
+        cursor->has_after ? buffer_bytes(&cursor->key) : first_key(cursor);
+    uint64_t id = cursor->has_after ? cursor->after + 1 : 0;
+
+    cursor->num_heap = 0;
+    for (size_t i = 0; i < cursor->num_sources; i++) {
+        struct source *source = &cursor->sources[i];
+        uint64_t lowest =
+            source->held == NULL ? 0 : source->held->file->info.first_id;
+
+        if (cursor->one_key && cursor->has_after && source->held != NULL &&
+            source->held->file->info.end_id <= id) {
+            continue;
+        }
+        source->is_placed = source->is_read = false;
+        source->posting =
+            (struct posting){.key = key, .id = id > lowest ? id : lowest};
+        cursor->heap[cursor->num_heap++] = source;
+    }
+    for (size_t i = cursor->num_heap / 2; i > 0; i--) {
+        sink(cursor, i - 1);
+    }
+}
+
+// ------------------------------------------------------------ open
+
+static void add_source(struct cursor *cursor, struct snapshot_run *held)
+{
+    cursor->sources[cursor->num_sources++] = (struct source){.held = held};
+}
+
+// Asks all filters, then looks at what each of them said.
+static bool add_runs_with(struct cursor *cursor, struct bytes key,
+                          struct err *err)
 {
     struct snapshot *snapshot = cursor->snapshot;
-    const struct run *run = snapshot->runs[number]->run;
-    struct source *source = &cursor->sources[cursor->num_sources];
+    struct run_probe few[RUNS_FEW], *probes = few;
+    size_t num = 0;
 
-    if (one_key && !run_may_have(run, key)) return true;
-    *source = (struct source){.run = snapshot->idle_runs[number],
-                              .run_number = number};
-    snapshot->idle_runs[number] = NULL;
-    if (source->run == NULL && !run_cursor_open(&source->run, run, err)) {
-        return false;
+    if (snapshot->num_runs > RUNS_FEW) {
+        probes = calloc(snapshot->num_runs, sizeof *probes);
+        if (probes == NULL) return no_memory(err);
     }
-    cursor->num_sources++;
-    return place_run(cursor, source->run, err);
+    for (size_t i = 0; i < snapshot->num_runs; i++) {
+        if (run_probe(snapshot->runs[i].file->run, key, &probes[num])) {
+            add_source(cursor, &snapshot->runs[i]);
+            num++;
+        }
+    }
+    cursor->num_sources -= num;
+    for (size_t i = 0, first = cursor->num_sources; i < num; i++) {
+        if (run_probe_may_have(&probes[i])) {
+            cursor->sources[cursor->num_sources++] = cursor->sources[first + i];
+        }
+    }
+    if (probes != few) free(probes);
+    return true;
 }
 
-static bool add_runs(struct cursor *cursor, struct bytes first,
-                     struct bytes end, struct err *err)
+static bool add_sources(struct cursor *cursor, struct bytes first,
+                        struct bytes end, struct err *err)
 {
     struct snapshot *snapshot = cursor->snapshot;
     bool one_key = is_one_key(first, end), exact = true;
     struct bytes key = first;
 
+    if (snapshot->counts.postings > 0) add_source(cursor, NULL);
     if (one_key) key = run_key(first, cursor->shortened, &exact);
     cursor->whole = !exact;
     // A name's range may hold more than its own key, but for the id's zero.
-    one_key = one_key && (cursor->whole || end.data[end.len - 1] == 0);
+    cursor->one_key = one_key && (cursor->whole || end.data[end.len - 1] == 0);
+    if (cursor->one_key) {
+        return add_runs_with(cursor, key, err);
+    }
     for (size_t i = 0; i < snapshot->num_runs; i++) {
-        if (!add_run(cursor, i, one_key, key, err)) {
-            return false;
-        }
+        add_source(cursor, &snapshot->runs[i]);
     }
     return true;
 }
 
 static struct cursor *take_idle(struct snapshot *snapshot)
 {
+    size_t most = snapshot->num_runs + 1;
     struct cursor *cursor = snapshot->idle_cursors;
 
-    if (cursor == NULL) {
-        return calloc(1, sizeof *cursor + (snapshot->num_runs + 1) *
-                                              sizeof cursor->sources[0]);
+    if (cursor != NULL) {
+        snapshot->idle_cursors = cursor->next;
+        snapshot->num_idle--;
+        return cursor;
     }
-    snapshot->idle_cursors = cursor->next;
-    snapshot->num_idle--;
+    cursor = calloc(1, sizeof *cursor + most * (sizeof cursor->sources[0] +
+                                                sizeof cursor->heap[0]));
+    if (cursor != NULL) {
+        cursor->heap = (struct source **)(void *)(cursor->sources + most);
+    }
     return cursor;
 }
 
@@ -147,21 +216,15 @@ static void begin(struct cursor *cursor, struct snapshot *snapshot,
                   struct bytes first, struct bytes end)
 {
     cursor->snapshot = snapshot;
-    cursor->given = NULL;
-    cursor->whole = cursor->loose = false;
+    cursor->one_key = cursor->whole = cursor->loose = false;
+    cursor->has_after = false;
+    cursor->num_sources = cursor->num_heap = 0;
     buffer_reset(&cursor->first);
     buffer_reset(&cursor->end);
+    buffer_reset(&cursor->key);
     buffer_reset(&cursor->row);
     posting_row(&cursor->first, first, 0);
     buffer_append(&cursor->end, end);
-    buffer_append(&cursor->row, buffer_bytes(&cursor->first));
-    cursor->seek = true;
-    // An empty tail has nothing.
-    cursor->sources[0] = (struct source){
-        .is_read = snapshot->counts.postings == 0,
-        .at_end = snapshot->counts.postings == 0,
-    };
-    cursor->num_sources = 1;
 }
 
 bool cursor_open(struct cursor **out, struct snapshot *snapshot,
@@ -171,10 +234,11 @@ bool cursor_open(struct cursor **out, struct snapshot *snapshot,
 
     if (cursor == NULL) return no_memory(err);
     begin(cursor, snapshot, first, end);
-    if (!is_made(cursor, err) || !add_runs(cursor, first, end, err)) {
+    if (!is_made(cursor, err) || !add_sources(cursor, first, end, err)) {
         cursor_close(cursor);
         return false;
     }
+    start(cursor);
     *out = cursor;
     return true;
 }
@@ -184,11 +248,25 @@ void cursor_accept_short(struct cursor *cursor)
     cursor->loose = true;
 }
 
+static void give_back(struct source *source)
+{
+    struct snapshot_run *held = source->held;
+
+    if (source->run == NULL) return;
+    if (held->num_idle < SNAPSHOT_CURSORS_MAX) {
+        held->idle[held->num_idle++] = source->run;
+    } else {
+        run_cursor_close(source->run);
+    }
+    source->run = NULL;
+}
+
 static void free_cursor(struct cursor *cursor)
 {
     lmdb_cursor_close(cursor->tail);
     buffer_cleanup(&cursor->first);
     buffer_cleanup(&cursor->end);
+    buffer_cleanup(&cursor->key);
     buffer_cleanup(&cursor->row);
     arena_cleanup(&cursor->arena);
     free(cursor);
@@ -200,18 +278,12 @@ void cursor_close(struct cursor *cursor)
 
     if (cursor == NULL) return;
     snapshot = cursor->snapshot;
-    for (size_t i = 1; i < cursor->num_sources; i++) {
-        struct source *source = &cursor->sources[i];
-        struct run_cursor **idle = &snapshot->idle_runs[source->run_number];
-
-        if (*idle == NULL) {
-            *idle = source->run;
-        } else {
-            run_cursor_close(source->run);
-        }
+    for (size_t i = 0; i < cursor->num_sources; i++) {
+        give_back(&cursor->sources[i]);
     }
     if (snapshot->num_idle == IDLE_MAX ||
-        cursor->row.size + cursor->end.size > BUFFER_KEEP_MAX) {
+        cursor->row.size + cursor->key.size + cursor->end.size >
+            BUFFER_KEEP_MAX) {
         free_cursor(cursor);
         return;
     }
@@ -307,128 +379,152 @@ static bool is_meant(struct cursor *cursor, uint64_t id, bool *meant,
 
 // ------------------------------------------------------------ steps
 
-static bool read_tail(struct cursor *cursor, struct source *source,
+// Makes the row that the tail goes on from.
+static bool place_tail(struct cursor *cursor, struct err *err)
+{
+    buffer_reset(&cursor->row);
+    if (cursor->has_after) {
+        posting_row(&cursor->row, buffer_bytes(&cursor->key),
+                    cursor->after + 1);
+    } else {
+        buffer_append(&cursor->row, buffer_bytes(&cursor->first));
+    }
+    return is_made(cursor, err) &&
+           (cursor->tail != NULL ||
+            lmdb_cursor_open(&cursor->tail, cursor->snapshot->txn,
+                             cursor->snapshot->index->tail.keys, err));
+}
+
+static bool read_tail(struct cursor *cursor, struct source *source, bool *found,
                       struct err *err)
 {
-    struct bytes row = buffer_bytes(&cursor->row), value;
-    struct snapshot *snapshot = cursor->snapshot;
+    struct bytes row, value;
     uint64_t sum;
-    bool found;
+    bool seek = !source->is_placed;
 
-    if (cursor->tail == NULL &&
-        !lmdb_cursor_open(&cursor->tail, snapshot->txn,
-                          snapshot->index->tail.keys, err)) {
+    if (seek && !place_tail(cursor, err)) return false;
+    row = buffer_bytes(&cursor->row);
+    if (!lmdb_cursor_move(cursor->tail, seek ? LMDB_SEEK : LMDB_NEXT, &row,
+                          &value, found, err)) {
         return false;
     }
-    if (!lmdb_cursor_move(cursor->tail, cursor->seek ? LMDB_SEEK : LMDB_NEXT,
-                          &row, &value, &found, err)) {
-        return false;
-    }
-    cursor->seek = false;
-    if (found && !posting_read(&source->posting, row, value, &sum)) {
+    source->is_placed = true;
+    if (*found && !posting_read(&source->posting, row, value, &sum)) {
         return err_set(err, ERR_INDEX,
                        "index damaged: a posting's checksum "
                        "differs");
     }
-    source->at_end = !found || (cursor->end.len != 0 &&
-                                bytes_compare(source->posting.key,
-                                              buffer_bytes(&cursor->end)) >= 0);
+    *found = *found && (cursor->end.len == 0 ||
+                        bytes_compare(source->posting.key,
+                                      buffer_bytes(&cursor->end)) < 0);
     return true;
 }
 
-static bool read_run(struct cursor *cursor, struct source *source,
+// Stands before the first posting that is asked for; only the tree is touched.
+static bool place_run(const struct cursor *cursor, struct source *source,
+                      struct err *err)
+{
+    struct snapshot_run *held = source->held;
+    struct bytes first = first_key(cursor), end = buffer_bytes(&cursor->end);
+    uint8_t after_short[1 + RUN_KEY_HASH_LEN + 1] = {0};
+
+    if (source->run == NULL && held->num_idle > 0) {
+        source->run = held->idle[--held->num_idle];
+    }
+    if (source->run == NULL &&
+        !run_cursor_open(&source->run, held->file->run, err)) {
+        return false;
+    }
+    source->is_placed = true;
+    if (cursor->whole) {
+        memcpy(after_short, cursor->shortened, sizeof cursor->shortened);
+        first = bytes_of(after_short, sizeof after_short - 1);
+        end = bytes_of(after_short, sizeof after_short);
+    }
+    if (!cursor->has_after) {
+        return run_cursor_range(source->run, first, end, err);
+    }
+    return run_cursor_range_after(
+        source->run, cursor->whole ? first : buffer_bytes(&cursor->key),
+        cursor->after, end, err);
+}
+
+static bool read_run(struct cursor *cursor, struct source *source, bool *found,
                      struct err *err)
 {
     struct posting *posting = &source->posting;
     struct hit hit;
-    bool found, meant = true;
+    bool meant = true;
 
+    if (!source->is_placed && !place_run(cursor, source, err)) return false;
     do {
-        if (!run_cursor_next(source->run, &posting->key, &hit, &found, err)) {
+        if (!run_cursor_next(source->run, &posting->key, &hit, found, err)) {
             return false;
         }
-        if (found && cursor->whole && !cursor->loose &&
+        if (*found && cursor->whole && !cursor->loose &&
             !is_meant(cursor, hit.id, &meant, err)) {
             return false;
         }
-    } while (found && !meant);
-    source->at_end = !found;
-    if (!found) return true;
+    } while (*found && !meant);
+    if (!*found) return true;
     posting->id = hit.id;
     posting->via = hit.via;
     if (cursor->whole) posting->key = first_key(cursor);
     return true;
 }
 
-static bool is_below(const struct posting *a, const struct posting *b)
-{
-    int order = bytes_compare(a->key, b->key);
-
-    return order != 0 ? order < 0 : a->id < b->id;
-}
-
 bool cursor_next(struct cursor *cursor, struct posting *posting, bool *found,
                  struct err *err)
 {
-    struct source *lowest = NULL;
+    *found = false;
+    while (cursor->num_heap > 0) {
+        struct source *lowest = cursor->heap[0];
+        bool any;
 
-    if (cursor->given != NULL) cursor->given->is_read = false;
-    cursor->given = NULL;
-    for (size_t i = 0; i < cursor->num_sources; i++) {
-        struct source *source = &cursor->sources[i];
-
-        if (!source->is_read && !source->at_end &&
-            !(source->run == NULL ? read_tail(cursor, source, err)
-                                  : read_run(cursor, source, err))) {
+        if (lowest->is_read) {
+            *posting = lowest->posting;
+            *found = true;
+            lowest->is_read = false; // what comes next is not below it
+            return true;
+        }
+        if (!(lowest->held == NULL ? read_tail(cursor, lowest, &any, err)
+                                   : read_run(cursor, lowest, &any, err))) {
             return false;
         }
-        source->is_read = true;
-        if (source->at_end) continue;
-        if (lowest == NULL || is_below(&source->posting, &lowest->posting)) {
-            lowest = source;
-        }
+        lowest->is_read = any;
+        if (!any) cursor->heap[0] = cursor->heap[--cursor->num_heap];
+        if (cursor->num_heap > 1) sink(cursor, 0);
     }
-    *found = lowest != NULL;
-    if (lowest == NULL) return true;
-    *posting = lowest->posting;
-    cursor->given = lowest;
     return true;
 }
 
-static bool seek_run(struct cursor *cursor, struct run_cursor *run,
-                     struct bytes key, uint64_t after, struct err *err)
+bool cursor_blocks(struct cursor *cursor, struct bytes *blocks, size_t max,
+                   size_t *num, struct err *err)
 {
-    int order = bytes_compare(key, first_key(cursor));
+    *num = 0;
+    for (size_t i = 0; i < cursor->num_heap && *num < max; i++) {
+        struct source *source = cursor->heap[i];
 
-    if (order < 0) return place_run(cursor, run, err);
-    if (after > POSTING_ID_MAX) after = POSTING_ID_MAX;
-    if (!cursor->whole) return run_cursor_seek_after(run, key, after, err);
-    return run_cursor_seek_after(run, short_key(cursor),
-                                 order == 0 ? after : POSTING_ID_MAX, err);
+        if (source->held == NULL || source->is_read) continue;
+        if (!source->is_placed && !place_run(cursor, source, err)) return false;
+        blocks[*num] = run_cursor_block(source->run);
+        if (blocks[*num].len > 0) ++*num;
+    }
+    return true;
 }
 
 bool cursor_seek_after(struct cursor *cursor, struct bytes key, uint64_t after,
                        struct err *err)
 {
-    struct bytes first = first_key(cursor);
+    int order = bytes_compare(key, first_key(cursor));
 
-    cursor->given = NULL;
-    cursor->seek = true;
-    for (size_t i = 0; i < cursor->num_sources; i++) {
-        struct source *source = &cursor->sources[i];
-
-        source->is_read = source->at_end = false;
-        if (source->run != NULL &&
-            !seek_run(cursor, source->run, key, after, err)) {
-            return false;
-        }
-    }
-    buffer_reset(&cursor->row);
-    if (bytes_compare(key, first) < 0) {
-        posting_row(&cursor->row, first, 0);
-    } else {
-        posting_row(&cursor->row, key,
-                    after < POSTING_ID_MAX ? after + 1 : POSTING_ID_MAX + 1);
-    }
-    return is_made(cursor, err);
+    cursor->has_after = order >= 0;
+    buffer_reset(&cursor->key);
+    buffer_append(&cursor->key, key);
+    cursor->after = after < POSTING_ID_MAX ? after : POSTING_ID_MAX;
+    if (!is_made(cursor, err)) return false;
+    start(cursor);
+    // Nothing of the one key follows another.
+    if (cursor->one_key && order > 0) cursor->num_heap = 0;
+    return true;
 }

@@ -19,20 +19,15 @@ static const char *folder_of(enum catalogue_kind kind)
     return kind == CATALOGUE_SEGMENT ? "segments" : "runs";
 }
 
-bool files_init(struct files *files, const char *dir, uint64_t filters_max,
-                struct err *err)
+bool files_init(struct files *files, const char *dir, struct err *err)
 {
     (void)pthread_mutex_init(&files->mutex, NULL);
-    files->filters_max = filters_max;
     files->dir = strdup(dir);
     return files->dir != NULL || err_set(err, ERR_MEMORY, "index: no memory");
 }
 
-static void close_file(struct files *files, struct index_file *file)
+static void close_file(struct index_file *file)
 {
-    if (file->run != NULL) {
-        files->filter_bytes -= run_filter_bytes(file->run);
-    }
     run_close(file->run);
     segment_close(file->segment);
     free(file);
@@ -43,7 +38,7 @@ void files_cleanup(struct files *files)
     while (files->first != NULL) {
         struct index_file *next = files->first->next;
 
-        close_file(files, files->first);
+        close_file(files->first);
         files->first = next;
     }
     (void)pthread_mutex_destroy(&files->mutex);
@@ -87,21 +82,17 @@ static bool check_info(const struct index_file *file, const char *path,
 static bool open_file(struct files *files, struct index_file *file, bool *gone,
                       struct err *err)
 {
-    uint64_t room = files->filters_max > files->filter_bytes
-                        ? files->filters_max - files->filter_bytes
-                        : 0;
     char path[PATH_MAX];
     bool ok;
 
     if (!files_path(files, &file->info, path, err)) return false;
     ok = file->info.kind == CATALOGUE_SEGMENT
              ? segment_open(&file->segment, path, err)
-             : run_open(&file->run, path, room, err);
+             : run_open(&file->run, path, err);
     if (!ok) {
         *gone = access(path, F_OK) != 0 && errno == ENOENT;
         return false;
     }
-    if (file->run != NULL) files->filter_bytes += run_filter_bytes(file->run);
     return check_info(file, path, err);
 }
 
@@ -120,7 +111,7 @@ static bool take(struct files *files, const struct catalogue_file *info,
     if (file == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
     file->info = *info;
     if (!open_file(files, file, gone, err)) {
-        close_file(files, file);
+        close_file(file);
         return false;
     }
     file->num_users = 1;
@@ -173,7 +164,7 @@ void files_sweep(struct files *files, const struct catalogue_file *list,
             continue;
         }
         *link = file->next;
-        close_file(files, file);
+        close_file(file);
     }
     (void)pthread_mutex_unlock(&files->mutex);
 }

@@ -9,8 +9,6 @@
 //
 // Lifetime  of a file: until it is given back.
 // Thread    any; what stands in an index_file does not change.
-// Limit     filters are loaded while they take no more than `filters_max`
-//           bytes together; a run without one is asked every time.
 
 #pragma once
 
@@ -33,11 +31,9 @@ struct files {
     char *dir;
     pthread_mutex_t mutex;
     struct index_file *first;
-    uint64_t filters_max, filter_bytes;
 };
 
-MUST_USE bool files_init(struct files *files, const char *dir,
-                         uint64_t filters_max, struct err *err);
+MUST_USE bool files_init(struct files *files, const char *dir, struct err *err);
 void files_cleanup(struct files *files);
 
 // files_path writes where a file lies.

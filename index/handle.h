@@ -55,6 +55,16 @@ struct snapshot_issuer_key {
 
 enum { ISSUERS_KEPT = 256, ISSUER_KEYS_KEPT = 64 };
 
+enum { SNAPSHOT_CURSORS_MAX = 8 };
+
+// A run, and cursors on it that are not in use: each has a transaction, which
+// takes longer to begin than a look-up.
+struct snapshot_run {
+    struct index_file *file;
+    struct run_cursor *idle[SNAPSHOT_CURSORS_MAX];
+    size_t num_idle;
+};
+
 struct snapshot {
     struct index *index;
     struct lmdb_txn *txn;
@@ -66,12 +76,10 @@ struct snapshot {
     size_t num_list;
     struct snapshot_segment *segments; // by first id
     size_t num_segments, num_readers;
-    struct index_file **runs;
+    struct snapshot_run *runs;
     size_t num_runs;
-    // Kept for the next cursor_open: cursors in the tail, and one in each run.
-    struct cursor *idle_cursors;
+    struct cursor *idle_cursors; // kept for the next cursor_open
     size_t num_idle;
-    struct run_cursor **idle_runs;
     struct snapshot_issuer issuers[ISSUERS_KEPT]; // by number
     struct snapshot_issuer_key issuer_keys[ISSUER_KEYS_KEPT];
 };

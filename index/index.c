@@ -211,11 +211,7 @@ bool index_open(struct index **out, const char *dir, enum index_mode mode,
     index->lock_fd = -1;
     (void)pthread_mutex_init(&index->write_mutex, NULL);
     bulk_init(&index->bulk);
-    // A writer merges runs and looks no name up: filters would make its memory
-    // grow with the index.
-    if (!files_init(&index->files, dir, mode == INDEX_READ ? UINT64_MAX : 0,
-                    err) ||
-        !open_dir(index, err)) {
+    if (!files_init(&index->files, dir, err) || !open_dir(index, err)) {
         index_close(index);
         return false;
     }

@@ -189,6 +189,12 @@ void cursor_accept_short(struct cursor *cursor);
 MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
                           bool *found, struct err *err);
 
+// cursor_blocks names blocks that cursor_next will read and that were not
+// touched yet, up to `max`: for a caller that brings them into memory without
+// standing still.  Only trees are touched.
+MUST_USE bool cursor_blocks(struct cursor *cursor, struct bytes *blocks,
+                            size_t max, size_t *num, struct err *err);
+
 // cursor_seek_after moves so that cursor_next gives the first posting that
 // comes after (key, after): to go on where a page ended, or to skip ids.
 MUST_USE bool cursor_seek_after(struct cursor *cursor, struct bytes key,
@@ -246,6 +252,9 @@ struct index_stat {
     uint64_t entries, keys, postings, unparsed;
     uint64_t segments, runs, tail_entries;
     uint64_t bytes_total, bytes_entries, bytes_names, bytes_other;
+    // Of bytes_names, what look-ups want to find in memory: the runs' filters,
+    // ten bits a key.
+    uint64_t bytes_filters;
 };
 
 // snapshot_stat counts.

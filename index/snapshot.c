@@ -23,23 +23,23 @@ static void drop_files(struct snapshot *snapshot)
 {
     struct files *files = &snapshot->index->files;
 
-    for (size_t i = 0; i < snapshot->num_runs && snapshot->idle_runs; i++) {
-        run_cursor_close(snapshot->idle_runs[i]);
-    }
     for (size_t i = 0; i < snapshot->num_segments; i++) {
         segment_reader_close(snapshot->segments[i].reader);
         files_give_back(files, snapshot->segments[i].file);
     }
     for (size_t i = 0; i < snapshot->num_runs; i++) {
-        files_give_back(files, snapshot->runs[i]);
+        struct snapshot_run *run = &snapshot->runs[i];
+
+        while (run->num_idle > 0) {
+            run_cursor_close(run->idle[--run->num_idle]);
+        }
+        files_give_back(files, run->file);
     }
     free(snapshot->segments);
     free(snapshot->runs);
-    free(snapshot->idle_runs);
     free(snapshot->list);
     snapshot->segments = NULL;
     snapshot->runs = NULL;
-    snapshot->idle_runs = NULL;
     snapshot->list = NULL;
     snapshot->num_segments = snapshot->num_readers = 0;
     snapshot->num_runs = snapshot->num_list = 0;
@@ -63,7 +63,7 @@ static bool take_file(struct snapshot *snapshot,
         return false;
     }
     if (info->kind == CATALOGUE_RUN) {
-        snapshot->runs[snapshot->num_runs++] = file;
+        snapshot->runs[snapshot->num_runs++].file = file;
     } else {
         snapshot->segments[snapshot->num_segments++].file = file;
     }
@@ -91,10 +91,8 @@ static bool load_files(struct snapshot *snapshot, bool *gone, struct err *err)
     snapshot->list = list;
     snapshot->num_list = num;
     snapshot->segments = calloc(num + 1, sizeof *snapshot->segments);
-    snapshot->runs = calloc(num + 1, sizeof(struct index_file *));
-    snapshot->idle_runs = calloc(num + 1, sizeof(struct run_cursor *));
-    if (snapshot->segments == NULL || snapshot->runs == NULL ||
-        snapshot->idle_runs == NULL) {
+    snapshot->runs = calloc(num + 1, sizeof *snapshot->runs);
+    if (snapshot->segments == NULL || snapshot->runs == NULL) {
         return err_set(err, ERR_MEMORY, "index: no memory");
     }
     for (size_t i = 0; i < num; i++) {
@@ -667,6 +665,10 @@ bool snapshot_stat(struct snapshot *snapshot, struct index_stat *stat,
         } else {
             stat->bytes_names += file->bytes;
         }
+    }
+    for (size_t i = 0; i < snapshot->num_runs; i++) {
+        stat->bytes_filters +=
+            run_stat(snapshot->runs[i].file->run)->filter_bytes;
     }
     stat->bytes_other =
         stat->bytes_total > stat->bytes_entries + stat->bytes_names

@@ -15,6 +15,7 @@ enum {
     ITEMS_AT = NUM_AT + NUM_LEN,
     MARK_AT = CHECKSUM_LEN + LMDB_ID_LEN,
     PACKED = 0x80, // in id_len: and the bits of an id
+    GOES_ON = 0x40,
     // What one key and a list of few take at most, and less.
     ITEM_LEN_MAX = 1024,
     // So few hits of a key are not torn apart: its look-up reads one block.
@@ -61,7 +62,7 @@ void block_begin(struct block_builder *builder, uint64_t first_id,
         span < 2 ? 1 : (unsigned)(64 - __builtin_clzll(span - 1));
     buffer_append_uint(&builder->block, 0, CHECKSUM_LEN);
     buffer_append_uint(&builder->block, first_id, LMDB_ID_LEN);
-    buffer_append_byte(&builder->block, (uint8_t)id_len);
+    buffer_append_byte(&builder->block, 0);
     buffer_append_uint(&builder->block, 0, NUM_LEN);
 }
 
@@ -160,16 +161,21 @@ size_t block_add(struct block_builder *builder, struct bytes key,
     return taken;
 }
 
-bool block_end(struct block_builder *builder, struct bytes *key,
+bool block_is_last(const struct block_builder *builder, struct bytes key)
+{
+    return builder->num_items > 0 &&
+           bytes_equal(buffer_bytes(&builder->last_key), key);
+}
+
+bool block_end(struct block_builder *builder, bool goes_on, struct bytes *key,
                struct bytes *value)
 {
     struct buffer *block = &builder->block;
+    unsigned mark = builder->id_len;
 
     if (builder->packed.num > 0) {
+        mark = PACKED | builder->packed.id_bits;
         packed_append(&builder->packed, block);
-        if (buffer_ok(block)) {
-            block->data[MARK_AT] = (uint8_t)(PACKED | builder->packed.id_bits);
-        }
     }
     for (size_t i = 0; i < builder->num_anchors; i++) {
         buffer_append_uint(block, builder->anchors[i], ANCHOR_LEN);
@@ -179,6 +185,7 @@ bool block_end(struct block_builder *builder, struct bytes *key,
         !buffer_ok(block)) {
         return false;
     }
+    block->data[MARK_AT] = (uint8_t)(mark | (goes_on ? GOES_ON : 0));
     bytes_put_uint(block->data + NUM_AT, builder->num_items, NUM_LEN);
     *key = buffer_bytes(&builder->last_key);
     block_seal(*key, block->data, block->len);
@@ -213,12 +220,14 @@ bool block_read(struct block_reader *reader, struct bytes key,
         return false;
     }
     reader->is_packed = (id_len & PACKED) != 0;
+    reader->goes_on = (id_len & GOES_ON) != 0;
+    id_len &= ~(uint64_t)(PACKED | GOES_ON);
     if (reader->is_packed) {
         reader->num_items = (size_t)num;
         // There is something left as long as not all items are taken.
         reader->rest = view;
         return num > 0 && packed_read(&reader->packed, view, (size_t)num,
-                                      (unsigned)id_len & ~(unsigned)PACKED);
+                                      (unsigned)id_len);
     }
     if (id_len == 0 || id_len > POSTINGS_ID_LEN_MAX) return false;
     anchors_len =

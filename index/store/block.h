@@ -20,6 +20,7 @@
 //
 // One of short keys (short_key.h), each with few postings, has 80 and the bits
 // of an id in the place of id_len, and packed numbers (packed.h) for items.
+// There is 40 in id_len where the last key goes on in the next block.
 //
 // A value of more than half a page lies in pages of its own, 16 bytes of which
 // are LMDB's.
@@ -85,10 +86,13 @@ void block_begin(struct block_builder *builder, uint64_t first_id,
 size_t block_add(struct block_builder *builder, struct bytes key,
                  const struct hit *hits, size_t num);
 
-// block_end seals it: `key` and `value` are good until block_begin.  False: no
-// memory.
-MUST_USE bool block_end(struct block_builder *builder, struct bytes *key,
-                        struct bytes *value);
+// block_end seals it: `key` and `value` are good until block_begin.  `goes_on`
+// tells that postings of the last key follow.  False: no memory.
+MUST_USE bool block_end(struct block_builder *builder, bool goes_on,
+                        struct bytes *key, struct bytes *value);
+
+// block_is_last tells whether `key` is the last one that was added.
+bool block_is_last(const struct block_builder *builder, struct bytes key);
 void block_cleanup(struct block_builder *builder);
 
 // A block of keys that is being read; valid as {0}, for one block after the
@@ -107,6 +111,7 @@ struct block_reader {
     // How many bytes its key has in common with the one before it, of this
     // block or the block read before; of no meaning after block_seek.
     size_t shared;
+    bool goes_on; // the last key's postings do, in the next block
     bool is_packed;
     struct packed packed;
 };

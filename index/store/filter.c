@@ -47,14 +47,16 @@ void filter_append(struct buffer *out, const uint64_t *hashes, size_t num)
     }
 }
 
-bool filter_may_have(struct bytes filter, uint64_t hash)
+const uint8_t *filter_line(struct bytes filter, uint64_t hash)
 {
-    size_t lines = filter.len / FILTER_LINE_LEN;
-    uint64_t bits = choose_bits(hash);
-    const uint8_t *line;
+    return filter.data +
+           choose_line(hash, filter.len / FILTER_LINE_LEN) * FILTER_LINE_LEN;
+}
 
-    if (lines == 0) return true;
-    line = filter.data + choose_line(hash, lines) * FILTER_LINE_LEN;
+bool filter_may_have(const uint8_t line[FILTER_LINE_LEN], uint64_t hash)
+{
+    uint64_t bits = choose_bits(hash);
+
     for (int j = 0; j < NUM_BITS; j++, bits >>= BIT_SHIFT) {
         size_t bit = bits & (LINE_BITS - 1);
 

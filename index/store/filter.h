@@ -16,6 +16,9 @@ enum {
     FILTER_KEYS_MAX = 32704, // they fill ten pages and no more
     FILTER_BITS_PER_KEY = 10,
     FILTER_LINE_LEN = 64,
+    // Stored, zeros follow the checksum: behind these and the 16 bytes that are
+    // LMDB's a line is one of the processor's.
+    FILTER_PAD_LEN = 40,
 };
 
 // filter_hash is a key's hash under a run's seed.
@@ -24,5 +27,9 @@ uint64_t filter_hash(uint64_t seed, struct bytes key);
 // filter_append appends the filter of `num` hashes: whole lines.
 void filter_append(struct buffer *out, const uint64_t *hashes, size_t num);
 
-// filter_may_have tells whether the key of `hash` may be among them.
-bool filter_may_have(struct bytes filter, uint64_t hash);
+// filter_line gives the line of whole lines that is to be asked for `hash`: for
+// a caller that asks several filters and brings the lines near first.
+const uint8_t *filter_line(struct bytes filter, uint64_t hash);
+
+// filter_may_have tells whether the key of `hash` may be among those of a line.
+bool filter_may_have(const uint8_t line[FILTER_LINE_LEN], uint64_t hash);

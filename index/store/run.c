@@ -6,72 +6,18 @@
 
 #include "index/store/filter.h"
 #include "index/store/run_file.h"
+#include "index/store/run_filter.h"
 
 // ------------------------------------------------------------ opening
-
-// The filter of the keys up to and with a last one.
-struct part {
-    size_t key_at, key_len; // in run->filters
-    size_t at, len;
-};
 
 struct run {
     struct lmdb *env;
     struct run_dbs dbs;
     struct run_stat stat;
     uint64_t seed;
-    bool has_filters;
-    struct buffer filters;
-    struct part *parts;
-    size_t num_parts;
+    struct run_filters *filters;
     char *path;
 };
-
-static bool load_part(struct run *run, struct bytes key, struct bytes value,
-                      struct err *err)
-{
-    struct part *part = &run->parts[run->num_parts];
-    struct bytes content;
-
-    if (!block_open(key, value, &content)) {
-        return run_damaged(run->path, "the checksum of a filter differs", err);
-    }
-    if (content.len == 0 || content.len % FILTER_LINE_LEN != 0 ||
-        run->num_parts > run->stat.keys / FILTER_KEYS_MAX ||
-        run->filters.len + content.len + key.len > run->stat.filter_bytes) {
-        return run_damaged(run->path, "a filter cannot be read", err);
-    }
-    *part = (struct part){run->filters.len, key.len, run->filters.len + key.len,
-                          content.len};
-    buffer_append(&run->filters, key);
-    buffer_append(&run->filters, content);
-    run->num_parts++;
-    return true;
-}
-
-static bool load_filters(struct run *run, struct lmdb_txn *txn, struct err *err)
-{
-    size_t most = (size_t)(run->stat.keys / FILTER_KEYS_MAX) + 1;
-    struct lmdb_cursor *cursor;
-    struct bytes key, value;
-    bool found = true, ok = true;
-
-    run->parts = calloc(most, sizeof *run->parts);
-    if (run->parts == NULL ||
-        !buffer_reserve(&run->filters, (size_t)run->stat.filter_bytes)) {
-        return run_no_memory(run->path, err);
-    }
-    if (!lmdb_cursor_open(&cursor, txn, run->dbs.filters, err)) return false;
-    while (ok && found) {
-        ok = lmdb_cursor_move(cursor,
-                              run->num_parts == 0 ? LMDB_FIRST : LMDB_NEXT,
-                              &key, &value, &found, err) &&
-             (!found || load_part(run, key, value, err));
-    }
-    lmdb_cursor_close(cursor);
-    run->has_filters = ok;
-    return ok;
-}
 
 static bool check_stat(const struct run *run, struct err *err)
 {
@@ -85,8 +31,7 @@ static bool check_stat(const struct run *run, struct err *err)
     return true;
 }
 
-static bool load(struct run *run, struct lmdb_txn *txn,
-                 uint64_t filter_bytes_max, struct err *err)
+static bool load(struct run *run, struct lmdb_txn *txn, struct err *err)
 {
     struct bytes meta;
     bool found;
@@ -101,13 +46,10 @@ static bool load(struct run *run, struct lmdb_txn *txn,
     if (!found) return run_damaged(run->path, "it has no head", err);
     run->stat.bytes = lmdb_size_bytes(run->env);
     return run_meta_read(run->path, meta, &run->stat, &run->seed, err) &&
-           check_stat(run, err) &&
-           (run->stat.filter_bytes > filter_bytes_max ||
-            load_filters(run, txn, err));
+           check_stat(run, err);
 }
 
-bool run_open(struct run **out, const char *path, uint64_t filter_bytes_max,
-              struct err *err)
+bool run_open(struct run **out, const char *path, struct err *err)
 {
     struct run *run = calloc(1, sizeof *run);
     struct lmdb_txn *txn = NULL;
@@ -115,10 +57,11 @@ bool run_open(struct run **out, const char *path, uint64_t filter_bytes_max,
 
     if (run == NULL) return run_no_memory(path, err);
     run->path = strdup(path);
-    ok = (run->path != NULL || run_no_memory(path, err)) &&
+    run->filters = calloc(1, sizeof *run->filters);
+    ok = ((run->path != NULL && run->filters != NULL) ||
+          run_no_memory(path, err)) &&
          lmdb_file_open(&run->env, path, err) &&
-         lmdb_begin(&txn, run->env, false, err) &&
-         load(run, txn, filter_bytes_max, err);
+         lmdb_begin(&txn, run->env, false, err) && load(run, txn, err);
     // The tables stay open for all readers only when this one is committed.
     if (ok) {
         ok = lmdb_commit(txn, err);
@@ -129,6 +72,8 @@ bool run_open(struct run **out, const char *path, uint64_t filter_bytes_max,
         run_close(run);
         return false;
     }
+    run_filters_init(run->filters, run->env, run->dbs.filters, run->path,
+                     &run->stat);
     *out = run;
     return true;
 }
@@ -136,9 +81,9 @@ bool run_open(struct run **out, const char *path, uint64_t filter_bytes_max,
 void run_close(struct run *run)
 {
     if (run == NULL) return;
+    if (run->filters != NULL) run_filters_cleanup(run->filters);
     lmdb_close(run->env);
-    buffer_cleanup(&run->filters);
-    free(run->parts);
+    free(run->filters);
     free(run->path);
     free(run);
 }
@@ -148,32 +93,27 @@ const struct run_stat *run_stat(const struct run *run)
     return &run->stat;
 }
 
-uint64_t run_filter_bytes(const struct run *run)
+bool run_probe(const struct run *run, struct bytes key, struct run_probe *probe)
 {
-    return run->filters.size + run->num_parts * sizeof *run->parts;
+    probe->hash = filter_hash(run->seed, key);
+    return run_filters_find(run->filters, key, probe->hash, &probe->line);
+}
+
+bool run_probe_may_have(const struct run_probe *probe)
+{
+    return probe->line == NULL || filter_may_have(probe->line, probe->hash);
 }
 
 bool run_may_have(const struct run *run, struct bytes key)
 {
-    size_t first = 0, end = run->num_parts;
-    const uint8_t *filters = run->filters.data;
+    struct run_probe probe;
 
-    if (!run->has_filters) return true;
-    while (first < end) {
-        size_t middle = first + (end - first) / 2;
-        const struct part *part = &run->parts[middle];
+    return run_probe(run, key, &probe) && run_probe_may_have(&probe);
+}
 
-        if (bytes_compare(bytes_of(filters + part->key_at, part->key_len),
-                          key) < 0) {
-            first = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return first < run->num_parts &&
-           filter_may_have(
-               bytes_of(filters + run->parts[first].at, run->parts[first].len),
-               filter_hash(run->seed, key));
+bool run_check_filters(const struct run *run, struct err *err)
+{
+    return run_filters_check(run->filters, err);
 }
 
 // ------------------------------------------------------------ cursors
@@ -269,6 +209,14 @@ bool run_cursor_range(struct run_cursor *cursor, struct bytes first,
     return place(cursor, err);
 }
 
+bool run_cursor_range_after(struct run_cursor *cursor, struct bytes key,
+                            uint64_t id, struct bytes end, struct err *err)
+{
+    buffer_reset(&cursor->end);
+    buffer_append(&cursor->end, end);
+    return run_cursor_seek_after(cursor, key, id, err);
+}
+
 bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
                            uint64_t id, struct err *err)
 {
@@ -289,11 +237,26 @@ static bool is_past(const struct run_cursor *cursor, struct bytes key)
            bytes_compare(key, buffer_bytes(&cursor->end)) >= 0;
 }
 
-// After a block's last hit the tree names the next one.
+// Whether the range ends with the key that the reader stands at.
+static bool is_last_key(const struct run_cursor *cursor)
+{
+    struct bytes key = block_key(&cursor->reader);
+    struct bytes end = buffer_bytes(&cursor->end);
+
+    return end.len == key.len + 1 && end.data[key.len] == 0 &&
+           bytes_starts_with(end, key);
+}
+
+// After a block's last hit the tree names the next one, unless the range ends
+// with it.
 static bool step_tree(struct run_cursor *cursor, struct err *err)
 {
     if (cursor->at_end || cursor->reader.postings.num_left > 0 ||
         cursor->reader.rest.len > 0) {
+        return true;
+    }
+    if (!cursor->reader.goes_on && is_last_key(cursor)) {
+        cursor->at_end = true;
         return true;
     }
     if (!lmdb_cursor_move(cursor->cursor, LMDB_NEXT, &cursor->block_key,

@@ -3,7 +3,8 @@
 // An LMDB file without a folder:
 //
 //   blocks    last key, last id(7) -> block of keys (block.h)
-//   filters   last key             -> filter (filter.h) as a block
+//   filters   last key             -> filter (filter.h) as a block: checksum,
+//                                     FILTER_PAD_LEN zeros, lines
 //   meta      "run"                -> struct run_stat and the seed, as a block
 //
 // It is written once, by append, in commits of a few MiB without sync; only
@@ -72,18 +73,28 @@ void run_writer_close(struct run_writer *writer);
 
 struct run;
 
-// run_open opens a file and loads its filters when they take no more than
-// `filter_bytes_max`; without them run_may_have always says yes.
-MUST_USE bool run_open(struct run **out, const char *path,
-                       uint64_t filter_bytes_max, struct err *err);
+// run_open opens a file: its head is read, and no block or filter.
+MUST_USE bool run_open(struct run **out, const char *path, struct err *err);
 void run_close(struct run *run);
 const struct run_stat *run_stat(const struct run *run);
 
-// run_filter_bytes is the memory that its filters take.
-uint64_t run_filter_bytes(const struct run *run);
-
-// run_may_have tells whether the run may hold `key`; no page is touched.
+// run_may_have tells whether the run may hold `key`, by its filters; they are
+// mapped, so that one that was not asked of late is read.
 bool run_may_have(const struct run *run, struct bytes key);
+
+// A question to a run's filters, in two steps, so that a caller asks many runs
+// at the cost of one: run_probe is false when the run lacks the key, and else
+// brings near what run_probe_may_have looks at.
+struct run_probe {
+    const uint8_t *line;
+    uint64_t hash;
+};
+bool run_probe(const struct run *run, struct bytes key,
+               struct run_probe *probe);
+bool run_probe_may_have(const struct run_probe *probe);
+
+// run_check_filters tells whether all filters are sound.
+MUST_USE bool run_check_filters(const struct run *run, struct err *err);
 
 struct run_cursor;
 
@@ -101,6 +112,12 @@ MUST_USE bool run_cursor_range(struct run_cursor *cursor, struct bytes first,
 // range that comes after (key, id), forwards or back.
 MUST_USE bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
                                     uint64_t id, struct err *err);
+
+// run_cursor_range_after stands before the first posting after (key, id) of a
+// range that ends at `end`.
+MUST_USE bool run_cursor_range_after(struct run_cursor *cursor,
+                                     struct bytes key, uint64_t id,
+                                     struct bytes end, struct err *err);
 
 // run_cursor_block names the block that run_cursor_next will read, before it
 // is touched: empty when it needs none (a hit is at hand, or the end).  The

@@ -6,7 +6,7 @@
 #include "index/base/sha256.h"
 #include "index/entry/names.h"
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 bool run_dbs_open(struct run_dbs *dbs, struct lmdb_txn *txn, struct err *err)
 {

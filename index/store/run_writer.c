@@ -79,11 +79,14 @@ static bool put(struct run_writer *writer, lmdb_db db, struct bytes key,
     return true;
 }
 
-static bool put_block(struct run_writer *writer, struct err *err)
+// Ends the block; `next` is the key that comes next, empty at the end.
+static bool put_block(struct run_writer *writer, struct bytes next,
+                      struct err *err)
 {
+    bool goes_on = block_is_last(&writer->builder, next);
     struct bytes key, value;
 
-    if (!block_end(&writer->builder, &key, &value)) {
+    if (!block_end(&writer->builder, goes_on, &key, &value)) {
         return run_no_memory(writer->path, err);
     }
     if (!put(writer, writer->dbs.blocks, key, value, err)) return false;
@@ -106,11 +109,14 @@ static bool put_filter(struct run_writer *writer, struct err *err)
 
     if (writer->num_hashes == 0) return true;
     buffer_reset(filter);
-    buffer_append_uint(filter, 0, CHECKSUM_LEN);
+    if (buffer_reserve(filter, CHECKSUM_LEN + FILTER_PAD_LEN)) {
+        memset(filter->data, 0, CHECKSUM_LEN + FILTER_PAD_LEN);
+        filter->len = CHECKSUM_LEN + FILTER_PAD_LEN;
+    }
     filter_append(filter, writer->hashes, writer->num_hashes);
     if (!buffer_ok(filter)) return run_no_memory(writer->path, err);
     block_seal(key, filter->data, filter->len);
-    writer->stat.filter_bytes += filter->len - CHECKSUM_LEN + key.len;
+    writer->stat.filter_bytes += filter->len;
     writer->num_hashes = 0;
     return put(writer, writer->dbs.filters, key, buffer_bytes(filter), err);
 }
@@ -155,7 +161,7 @@ bool run_writer_add(struct run_writer *writer, struct bytes key,
         hits += taken;
         num -= taken;
         if (num == 0) return true;
-        if (!put_block(writer, err)) return false;
+        if (!put_block(writer, key, err)) return false;
     }
 }
 
@@ -165,7 +171,10 @@ bool run_writer_finish(struct run_writer *writer, struct run_stat *stat,
     uint8_t meta[RUN_META_LEN];
     struct lmdb_txn *txn;
 
-    if (writer->builder.num_items > 0 && !put_block(writer, err)) return false;
+    if (writer->builder.num_items > 0 &&
+        !put_block(writer, (struct bytes){0}, err)) {
+        return false;
+    }
     if (!put_filter(writer, err)) return false;
     run_meta_write(meta, &writer->stat, writer->seed);
     if (!put(writer, writer->dbs.meta, bytes_from_text(RUN_META),

@@ -69,7 +69,7 @@ static size_t build(struct block_builder *builder, size_t first,
 
         if (block_add(builder, keys[i], &hit, 1) == 0) break;
     }
-    assert_true(block_end(builder, key, value));
+    assert_true(block_end(builder, false, key, value));
     assert_true(value->len <= BLOCK_LEN);
     return i;
 }
@@ -177,7 +177,7 @@ static void tears_a_long_list_apart(void **state)
 
         block_begin(&builder, 0, 4294967296);
         taken = block_add(&builder, name, hits + done, num - done);
-        assert_true(taken > 0 && block_end(&builder, &key, &value));
+        assert_true(taken > 0 && block_end(&builder, false, &key, &value));
         assert_true(done + taken == num || value.len > BLOCK_LEN - 16);
         // Its key says how far it goes.
         assert_memory_equal(key.data, name.data, name.len);

@@ -152,7 +152,7 @@ static void open_parts(struct run *parts[NUM_RUNS])
     struct err err = {0};
 
     for (int i = 0; i < NUM_RUNS; i++) {
-        assert_true(run_open(&parts[i], path_of("part", i), 0, &err));
+        assert_true(run_open(&parts[i], path_of("part", i), &err));
     }
 }
 
@@ -165,7 +165,7 @@ static void check_merged(const char *path)
     struct err err = {0};
     bool found;
 
-    assert_true(run_open(&run, path, UINT64_MAX, &err));
+    assert_true(run_open(&run, path, &err));
     assert_int_equal(run_stat(run)->postings, num_rows);
     assert_true(run_cursor_open(&cursor, run, &err));
     assert_true(

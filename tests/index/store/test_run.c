@@ -3,6 +3,7 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -183,7 +184,7 @@ static void gives_back_what_was_put(void **state)
     write_run("run", 7, &written);
     assert_int_equal(written.keys, again.keys);
     assert_int_equal(written.postings, num_rows);
-    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
+    assert_true(run_open(&run, path_of("run"), &err));
     assert_int_equal(written.blocks, run_stat(run)->blocks);
     assert_int_equal(written.end_id, NUM_POSTINGS * 4 + 1);
     assert_int_equal(stat(path_of("run"), &now), 0);
@@ -207,7 +208,7 @@ static void ranges_and_places_are_exact(void **state)
 
     (void)state;
     write_run("run", 100, NULL);
-    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_open(&run, path_of("run"), &err));
     assert_true(run_cursor_open(&cursor, run, &err));
     for (int i = 0; i < 3000; i++) {
         struct bytes first = row_key(random_below(&random, num_rows));
@@ -284,7 +285,7 @@ static void a_block_is_named_before_it_is_touched(void **state)
     (void)state;
     write_run("run", 100, NULL);
     if (!drop(path_of("run"))) skip();
-    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_open(&run, path_of("run"), &err));
     assert_true(run_cursor_open(&cursor, run, &err));
     for (int i = 0; i < 50; i++) {
         struct bytes block;
@@ -320,7 +321,7 @@ static void names_no_block_that_is_not_needed(void **state)
 
     (void)state;
     write_run("run", 100, NULL);
-    assert_true(run_open(&run, path_of("run"), 0, &err));
+    assert_true(run_open(&run, path_of("run"), &err));
     assert_true(run_cursor_open(&walk, run, &err));
     assert_true(run_cursor_open(&cursor, run, &err));
     assert_true(
@@ -342,18 +343,25 @@ static void names_no_block_that_is_not_needed(void **state)
     run_close(run);
 }
 
+static void write_file(struct bytes content)
+{
+    FILE *file = fopen(path_of("damaged"), "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(content.data, 1, content.len, file), content.len);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void filters_never_hide_a_key(void **state)
 {
-    struct run *run, *bare;
+    struct run *run;
     struct err err = {0};
     size_t yes = 0;
 
     (void)state;
     write_run("run", 100, NULL);
-    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
-    assert_true(run_open(&bare, path_of("run"), 100, &err));
-    assert_true(run_filter_bytes(run) > run_stat(run)->keys);
-    assert_int_equal(run_filter_bytes(bare), 0);
+    assert_true(run_open(&run, path_of("run"), &err));
+    assert_true(run_stat(run)->filter_bytes > run_stat(run)->keys);
     for (size_t i = 0; i < num_rows; i++) {
         assert_true(run_may_have(run, row_key(i)));
     }
@@ -362,12 +370,117 @@ static void filters_never_hide_a_key(void **state)
 
         bytes_put_uint(key + 1, i, 8);
         yes += run_may_have(run, bytes_of(key, sizeof key));
-        assert_true(run_may_have(bare, bytes_of(key, sizeof key)));
     }
     assert_true(yes < 200);
     assert_false(run_may_have(run, bytes_from_text("\377")));
+    assert_true(run_check_filters(run, &err));
     run_close(run);
-    run_close(bare);
+}
+
+// Many threads may be the first to ask.
+static void *ask(void *context)
+{
+    const struct run *run = context;
+    size_t no = 0;
+
+    for (size_t i = 0; i < num_rows; i++) {
+        no += !run_may_have(run, row_key(i));
+    }
+    return (void *)(uintptr_t)no;
+}
+
+static void filters_are_asked_by_many(void **state)
+{
+    pthread_t threads[4];
+    struct run *run;
+    struct err err = {0};
+
+    (void)state;
+    write_run("run", 100, NULL);
+    assert_true(run_open(&run, path_of("run"), &err));
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, run), 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        void *no;
+
+        assert_int_equal(pthread_join(threads[i], &no), 0);
+        assert_null(no);
+    }
+    run_close(run);
+}
+
+// A damaged filter hides nothing: it says yes, and the check says so.
+static void a_damaged_filter_hides_nothing(void **state)
+{
+    struct bytes whole;
+    struct run *run;
+    struct err err = {0};
+    size_t at, lines = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    whole = read_file(path_of("run"));
+    // Filters alone have so many zeros behind a checksum at a page's start.
+    for (at = 0; at + 4096 <= whole.len; at += 4096) {
+        static const uint8_t zeros[40];
+        uint8_t *page = (uint8_t *)(uintptr_t)whole.data + at;
+
+        if (memcmp(page + 24, zeros, sizeof zeros) != 0) continue;
+        memset(page + 64, 0, 64); // a line of bits
+        lines++;
+    }
+    assert_true(lines > 0);
+    write_file(whole);
+    assert_true(run_open(&run, path_of("damaged"), &err));
+    assert_false(run_check_filters(run, &err));
+    assert_int_equal(err.code, ERR_INDEX);
+    assert_non_null(strstr(err.text, "/damaged: the checksum of a filter"));
+    for (size_t i = 0; i < num_rows; i++) {
+        assert_true(run_may_have(run, row_key(i)));
+    }
+    run_close(run);
+    free((void *)whole.data);
+}
+
+// What a look-up of one key touches, filter or not: one block, also where the
+// key is the last in it, or none.
+static void a_look_up_touches_one_block(void **state)
+{
+    struct run_cursor *cursor;
+    struct run *run;
+    struct err err = {0};
+    size_t most = 0;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    assert_true(run_open(&run, path_of("run"), &err));
+    assert_true(run_cursor_open(&cursor, run, &err));
+    for (size_t i = 0; i < num_rows; i++) {
+        uint8_t raw[KEY_MAX + 1];
+        size_t blocks = 0, hits = 0;
+        bool found = true;
+
+        memcpy(raw, row_key(i).data, row_key(i).len);
+        raw[row_key(i).len] = 0;
+        if (i % 5 == 0) raw[row_key(i).len - 1] ^= 1; // mostly none
+        assert_true(run_cursor_range(cursor, bytes_of(raw, row_key(i).len),
+                                     bytes_of(raw, row_key(i).len + 1), &err));
+        while (found) {
+            struct bytes key;
+            struct hit hit;
+
+            blocks += run_cursor_block(cursor).len > 0;
+            assert_true(run_cursor_next(cursor, &key, &hit, &found, &err));
+            hits += found;
+        }
+        if (hits <= 16) assert_true(blocks <= 1);
+        if (blocks > most) most = blocks;
+        if (hits > 16) i += hits / 2;
+    }
+    assert_true(most > 1); // of the one with many
+    run_cursor_close(cursor);
+    run_close(run);
 }
 
 static void an_empty_run_is_one(void **state)
@@ -382,7 +495,7 @@ static void an_empty_run_is_one(void **state)
     assert_true(run_writer_open(&writer, path_of("run"), 5, 5, &err));
     assert_true(run_writer_finish(writer, NULL, &err));
     run_writer_close(writer);
-    assert_true(run_open(&run, path_of("run"), UINT64_MAX, &err));
+    assert_true(run_open(&run, path_of("run"), &err));
     assert_false(run_may_have(run, bytes_from_text("a")));
     assert_true(run_cursor_open(&cursor, run, &err));
     assert_true(
@@ -493,7 +606,7 @@ static int read_damaged(void)
     struct err err = {0};
     bool found = true, ok;
 
-    if (!run_open(&run, path_of("damaged"), UINT64_MAX, &err)) {
+    if (!run_open(&run, path_of("damaged"), &err)) {
         return err.code == ERR_INDEX && strstr(err.text, "/damaged") != NULL
                    ? 6
                    : 1;
@@ -528,15 +641,6 @@ static int in_child(void)
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
-}
-
-static void write_file(struct bytes content)
-{
-    FILE *file = fopen(path_of("damaged"), "wb");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(content.data, 1, content.len, file), content.len);
-    assert_int_equal(fclose(file), 0);
 }
 
 static void damage_ends_in_a_sentence(void **state)
@@ -582,6 +686,9 @@ int main(void)
         cmocka_unit_test(a_block_is_named_before_it_is_touched),
         cmocka_unit_test(names_no_block_that_is_not_needed),
         cmocka_unit_test(filters_never_hide_a_key),
+        cmocka_unit_test(filters_are_asked_by_many),
+        cmocka_unit_test(a_damaged_filter_hides_nothing),
+        cmocka_unit_test(a_look_up_touches_one_block),
         cmocka_unit_test(an_empty_run_is_one),
         cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
         cmocka_unit_test(short_keys_are_told),
