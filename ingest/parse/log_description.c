@@ -214,7 +214,9 @@ static bool find_url(const struct json *json, const char *name,
            member_text(json_member(json, endpoint), "url", url);
 }
 
-static void read_urls(struct log_description *log, const struct json *json)
+// True: an RFC 6962 log that also offers tiles.  They are what is read, fewer
+// and cheaper; it is signed for by the name of the log itself.
+static bool read_urls(struct log_description *log, const struct json *json)
 {
     struct bytes rfc6962, submission, monitoring;
     bool has_rfc6962 = find_url(json, "url", "endpoint", &rfc6962);
@@ -234,7 +236,7 @@ static void read_urls(struct log_description *log, const struct json *json)
     if (has_monitoring && !put_url(log->url, sizeof log->url, monitoring)) {
         set_problem(log, "its URL is none of http or https");
     }
-    if (!has_submission) submission = monitoring;
+    if (!has_submission) submission = has_rfc6962 ? rfc6962 : monitoring;
     if ((has_submission || has_monitoring) &&
         (!put_url(origin_url, sizeof origin_url, submission) ||
          !put_origin(log, origin_url))) {
@@ -243,6 +245,7 @@ static void read_urls(struct log_description *log, const struct json *json)
         log->placeholder |= is_example_host(origin_url);
     }
     if (log->url[0] != '\0') log->placeholder |= is_example_host(log->url);
+    return log->api == LOG_API_STATIC && has_rfc6962;
 }
 
 // CT Log Metadata says the protocol in a word of its own.
@@ -369,16 +372,18 @@ static void read_type(struct log_description *log, const struct json *json)
 bool log_description_read(struct log_description *log, const struct json *json,
                           struct err *err)
 {
+    bool offers_both;
+
     *log = (struct log_description){0};
     if (!json_is_object(json)) {
         return err_set(err, ERR_CONFIG, "a log that is no JSON object");
     }
-    read_urls(log, json);
+    offers_both = read_urls(log, json);
     read_name(log, json);
     if (!read_key(log, json, err)) {
         return err_wrap(err, "log \"%s\"", log->name);
     }
-    read_api(log, json);
+    if (!offers_both) read_api(log, json);
     read_mmd(log, json);
     read_state(log, json_member(json, "state"));
     read_status(log, json);

@@ -47,6 +47,14 @@ static void reads_every_form_of_a_log(void **state)
          "\",\"url\":\"http://ct.test:81/a\",\"mmd\":86400}",
          "ct.test:81/a", "http://ct.test:81/a/", "ct.test:81/a",
          LOG_API_RFC6962},
+        // Both: by tiles, under the log's own name.
+        {"{\"key\":\"" KEY_A "\",\"url\":\"https://ct.test/b\","
+         "\"monitoring_url\":\"https://tiles.test/b/\"}",
+         "ct.test/b", "https://tiles.test/b/", "ct.test/b", LOG_API_STATIC},
+        {"{\"key\":\"" KEY_A "\",\"log_spec\":\"rfc6962\",\"endpoint\":"
+         "{\"url\":\"https://ct.test/b\"},\"monitoring_endpoint\":"
+         "{\"url\":\"https://tiles.test/b/\"}}",
+         "ct.test/b", "https://tiles.test/b/", "ct.test/b", LOG_API_STATIC},
         {"{\"key\":\"" KEY_A "\",\"description\":\"S\",\"submission_url\":"
          "\"https://sub.test/2026h1/\",\"monitoring_url\":"
          "\"https://mon.test/x/2026h1\",\"mmd\":60}",
