@@ -1,16 +1,13 @@
-// corpus.c - see corpus.h: issuers, and certificates put together.
+// corpus.c - see corpus.h: certificates put together, and entries of them.
 
 #include "bench/corpus.h"
 
 #include <assert.h>
 #include <openssl/sha.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/corpus_site.h"
-#include "tests/support/authority.h"
+#include "bench/corpus_parts.h"
 #include "tests/support/der_write.h"
-#include "tests/support/world.h"
 
 enum {
     PER_ROUND = 8, // entries that are planned together:
@@ -27,7 +24,6 @@ enum {
     SIGNATURE_MAX = 530,
     SCTS = 2,
     SCTS_MAX = 300,
-    LOGS_KNOWN = 6,
     HEAD_MAX = 1400,
     EXTENSIONS_MAX = SITE_SAN_MAX + FIXED_MAX + SCTS_MAX + 64,
     ENTRY_MAX = 2 * (HEAD_MAX + EXTENSIONS_MAX + SIGNATURE_MAX) + 256,
@@ -35,231 +31,9 @@ enum {
     SEED_ISSUANCE = 0x69737375,
 };
 
-enum key_id { KEY_ID_SHA1, KEY_ID_SHA256 };
-
-static const struct certgen_name roots[] = {
-    {"US", NULL, NULL, "Open Web Research Group", "OWRG Root X2"},
-    {"US", NULL, NULL, "Northwind Trust LLC", "Northwind Root R4"},
-    {"GB", NULL, NULL, "Harbour CA Limited", "Harbour Public Root E46"},
-};
-
-static const struct {
-    struct certgen_name name;
-    const char *host;
-    unsigned root, weight; // of 100
-    enum fixed_key_kind kind;
-    enum key_id key_id;
-    bool validated;
-    int64_t days;
-} issuers[CORPUS_ISSUERS] = {
-    {{"US", NULL, NULL, "Lattice Encrypt", "E7"},
-     "e7.lattice.example",
-     0,
-     24,
-     FIXED_KEY_P384,
-     KEY_ID_SHA256,
-     false,
-     90},
-    {{"US", NULL, NULL, "Lattice Encrypt", "E8"},
-     "e8.lattice.example",
-     0,
-     22,
-     FIXED_KEY_P384,
-     KEY_ID_SHA256,
-     false,
-     90},
-    {{"US", NULL, NULL, "Northwind Trust LLC", "WE1"},
-     "we1.northwind.example",
-     1,
-     16,
-     FIXED_KEY_P256,
-     KEY_ID_SHA1,
-     false,
-     90},
-    {{"GB", NULL, NULL, "Harbour CA Limited", "Harbour ECC DV Secure CA 2"},
-     "harbour-ecc.example",
-     2,
-     8,
-     FIXED_KEY_P384,
-     KEY_ID_SHA1,
-     false,
-     90},
-    {{"US", NULL, NULL, "Bluecloud Inc", "Bluecloud TLS Issuing ECC CA 4"},
-     "ecc4.bluecloud.example",
-     2,
-     5,
-     FIXED_KEY_P256,
-     KEY_ID_SHA1,
-     false,
-     90},
-    {{"US", NULL, NULL, "Lattice Encrypt", "R12"},
-     "r12.lattice.example",
-     0,
-     9,
-     FIXED_KEY_RSA2048,
-     KEY_ID_SHA256,
-     false,
-     90},
-    {{"US", NULL, NULL, "Lattice Encrypt", "R13"},
-     "r13.lattice.example",
-     0,
-     8,
-     FIXED_KEY_RSA2048,
-     KEY_ID_SHA256,
-     false,
-     90},
-    {{"US", NULL, NULL, "Amazonia", "Amazonia RSA 2048 M04"},
-     "m04.amazonia.example",
-     1,
-     4,
-     FIXED_KEY_RSA2048,
-     KEY_ID_SHA1,
-     false,
-     199},
-    {{"GB", "Greater Manchester", "Salford", "Harbour CA Limited",
-      "Harbour RSA Domain Validation Secure Server CA"},
-     "harbour.example",
-     2,
-     3,
-     FIXED_KEY_RSA2048,
-     KEY_ID_SHA1,
-     false,
-     199},
-    {{"BE", NULL, NULL, "Meridian nv-sa", "Meridian RSA OV SSL CA 2025"},
-     "ov.meridian.example",
-     2,
-     1,
-     FIXED_KEY_RSA2048,
-     KEY_ID_SHA1,
-     true,
-     199},
-};
-
-// The pieces that all certificates of an issuer share.
-struct pieces {
-    struct authority authority;
-    struct sha256_hash chain[2];
-    struct buffer algorithm; // AlgorithmIdentifier of the signature
-    struct buffer before;    // extensions up to the subject key identifier
-    struct buffer after;     // and the rest, but for names and CT's own
-};
-
-struct corpus {
-    uint64_t seed;
-    uint64_t issuances;
-    struct site_plan plan;
-    struct authority roots[COUNT_OF(roots)];
-    struct pieces pieces[CORPUS_ISSUERS];
-    struct world *world; // real points; NULL: random bytes
-    uint8_t log_ids[LOGS_KNOWN][SHA256_LEN];
-    uint8_t by_weight[100]; // issuers
-};
-
-// ------------------------------------------------------------ pieces
-
-#define OID(text) bytes_of(text, sizeof(text) - 1)
-
-static size_t extension_open(struct buffer *out, struct bytes oid,
-                             size_t *value)
-{
-    size_t whole = der_open(out, DER_SEQUENCE);
-
-    der_put(out, DER_OID, oid);
-    *value = der_open(out, DER_OCTET_STRING);
-    return whole;
-}
-
-static void put_before(struct buffer *out, bool is_rsa)
-{
-    static const char ecdsa[] = "\x30\x0e\x06\x03\x55\x1d\x0f\x01\x01\xff\x04"
-                                "\x04\x03\x02\x07\x80";
-    static const char rsa[] = "\x30\x0e\x06\x03\x55\x1d\x0f\x01\x01\xff\x04"
-                              "\x04\x03\x02\x05\xa0";
-    // serverAuth and clientAuth; then basicConstraints, critical, no CA; then
-    // the beginning of subjectKeyIdentifier.
-    static const char rest[] =
-        "\x30\x1d\x06\x03\x55\x1d\x25\x04\x16\x30\x14\x06\x08\x2b\x06\x01\x05"
-        "\x05\x07\x03\x01\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02"
-        "\x30\x0c\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x00"
-        "\x30\x1d\x06\x03\x55\x1d\x0e\x04\x16\x04\x14";
-
-    buffer_append(out, is_rsa ? OID(rsa) : OID(ecdsa));
-    buffer_append(out, OID(rest));
-}
-
-static void put_after(struct buffer *out, const struct authority *authority)
-{
-    // domainValidated or organizationValidated.
-    static const char policy[] = "\x30\x13\x06\x03\x55\x1d\x20\x04\x0c\x30\x0a"
-                                 "\x30\x08\x06\x06\x67\x81\x0c\x01\x02";
-    size_t mark[5], value, whole;
-    char url[160];
-
-    whole = extension_open(out, OID("\x55\x1d\x23"), &value);
-    mark[0] = der_open(out, DER_SEQUENCE);
-    der_put(out, DER_CONTEXT | 0, authority_key_id(authority));
-    der_close(out, mark[0]);
-    der_close(out, value);
-    der_close(out, whole);
-    whole =
-        extension_open(out, OID("\x2b\x06\x01\x05\x05\x07\x01\x01"), &value);
-    mark[0] = der_open(out, DER_SEQUENCE);
-    mark[1] = der_open(out, DER_SEQUENCE);
-    der_put(out, DER_OID, OID("\x2b\x06\x01\x05\x05\x07\x30\x02"));
-    (void)snprintf(url, sizeof url, "http://i.%s/", authority->host);
-    der_put_text(out, DER_CONTEXT | 6, url);
-    der_close(out, mark[1]);
-    der_close(out, mark[0]);
-    der_close(out, value);
-    der_close(out, whole);
-    buffer_append(out, OID(policy));
-    buffer_append_byte(out, authority->validated ? 2 : 1);
-    whole = extension_open(out, OID("\x55\x1d\x1f"), &value);
-    (void)snprintf(url, sizeof url, "http://c.%s/42.crl", authority->host);
-    mark[0] = der_open(out, DER_SEQUENCE);
-    mark[1] = der_open(out, DER_SEQUENCE);
-    mark[2] = der_open(out, DER_CONTEXT_CONSTRUCTED | 0);
-    mark[3] = der_open(out, DER_CONTEXT_CONSTRUCTED | 0);
-    der_put_text(out, DER_CONTEXT | 6, url);
-    for (size_t i = 4; i > 0; i--) {
-        der_close(out, mark[i - 1]);
-    }
-    der_close(out, value);
-    der_close(out, whole);
-}
-
-static void make_pieces(struct corpus *corpus, unsigned number)
-{
-    struct pieces *pieces = &corpus->pieces[number];
-    struct authority *authority = &pieces->authority;
-    bool is_rsa = issuers[number].kind == FIXED_KEY_RSA2048;
-    struct buffer wrapped = {0};
-    struct bytes rest, fields;
-    size_t num;
-
-    authority->name = issuers[number].name;
-    authority->host = issuers[number].host;
-    authority->validated = issuers[number].validated;
-    authority->parent = &corpus->roots[issuers[number].root];
-    authority_init(authority, issuers[number].kind, !is_rsa, corpus->seed,
-                   issuers[number].host);
-    pieces->chain[0] = authority->fingerprint;
-    pieces->chain[1] = authority->parent->fingerprint;
-    // What stands between an empty TBSCertificate and an empty signature.
-    certgen_wrap(&wrapped, OID("\x30\x00"), authority->algorithm, OID(""));
-    rest = buffer_bytes(&wrapped);
-    num = rest.len;
-    fields = bytes_of(rest.data + 4, num - 4 - 3);
-    buffer_append(&pieces->algorithm, fields);
-    buffer_cleanup(&wrapped);
-    put_before(&pieces->before, is_rsa);
-    put_after(&pieces->after, authority);
-}
-
 struct corpus *corpus_new(const struct corpus_options *options)
 {
     struct corpus *corpus = calloc(1, sizeof *corpus);
-    unsigned at = 0;
 
     if (corpus == NULL) return NULL;
     corpus->seed = options->seed;
@@ -272,19 +46,8 @@ struct corpus *corpus_new(const struct corpus_options *options)
     }
     corpus->issuances = options->entries / PER_ROUND * ISSUANCES + ISSUANCES;
     corpus->plan = site_plan_of(options->seed, corpus->issuances);
-    for (size_t i = 0; i < COUNT_OF(roots); i++) {
-        corpus->roots[i].name = roots[i];
-        authority_init(&corpus->roots[i], FIXED_KEY_P384, true, options->seed,
-                       roots[i].common_name);
-    }
-    for (unsigned i = 0; i < CORPUS_ISSUERS; i++) {
-        make_pieces(corpus, i);
-        for (unsigned k = 0; k < issuers[i].weight; k++) {
-            corpus->by_weight[at++] = (uint8_t)i;
-        }
-    }
-    assert(at == COUNT_OF(corpus->by_weight));
-    for (uint64_t i = 0; i < LOGS_KNOWN; i++) {
+    corpus_make_issuers(corpus);
+    for (uint64_t i = 0; i < CORPUS_LOGS; i++) {
         struct stream stream = stream_for(0, i);
 
         stream_fill(&stream, corpus->log_ids[i], SHA256_LEN);
@@ -295,15 +58,7 @@ struct corpus *corpus_new(const struct corpus_options *options)
 void corpus_free(struct corpus *corpus)
 {
     if (corpus == NULL) return;
-    for (unsigned i = 0; i < CORPUS_ISSUERS; i++) {
-        authority_cleanup(&corpus->pieces[i].authority);
-        buffer_cleanup(&corpus->pieces[i].algorithm);
-        buffer_cleanup(&corpus->pieces[i].before);
-        buffer_cleanup(&corpus->pieces[i].after);
-    }
-    for (size_t i = 0; i < COUNT_OF(roots); i++) {
-        authority_cleanup(&corpus->roots[i]);
-    }
+    corpus_free_issuers(corpus);
     world_free(corpus->world);
     free(corpus);
 }
@@ -435,7 +190,7 @@ static uint8_t *put_subject(uint8_t *out, const struct draft *draft)
     size_t pair = named ? len + 7 : 0;
     uint8_t subject[SUBJECT_MAX], *at = subject;
 
-    if (issuers[draft->issuer].validated) {
+    if (draft->pieces->authority.validated) {
         unsigned number = (unsigned)(draft->site.number >> 15) % 1000000;
 
         at = put(at, organization, sizeof organization - 1);
@@ -503,7 +258,7 @@ static uint8_t *put_rsa_key(uint8_t *out, struct stream *stream, size_t modulus)
 static uint8_t *put_key(uint8_t *out, const struct corpus *corpus,
                         struct draft *draft)
 {
-    bool is_rsa = issuers[draft->issuer].kind == FIXED_KEY_RSA2048;
+    bool is_rsa = draft->pieces->kind == FIXED_KEY_RSA2048;
     uint64_t part = stream_below(&draft->stream, 100);
     size_t skip = is_rsa ? 24 : 26; // to the bits
     uint8_t *begin = out;
@@ -514,7 +269,7 @@ static uint8_t *put_key(uint8_t *out, const struct corpus *corpus,
         if (part < 3) skip = 23;
         out = put_ec_key(out, corpus->world, &draft->stream, part < 3);
     }
-    if (issuers[draft->issuer].key_id == KEY_ID_SHA1) {
+    if (draft->pieces->key_id == KEY_ID_SHA1) {
         SHA1(begin + skip, (size_t)(out - begin) - skip, draft->key_id);
     } else {
         struct sha256_hash hash =
@@ -560,8 +315,7 @@ static void make_draft(const struct corpus *corpus, struct draft *draft,
               pieces->authority.name_der.len);
     out = put_header(out, DER_SEQUENCE, 2 * TIME_LEN);
     out = put_time(out, draft->now - 3600);
-    out =
-        put_time(out, draft->now - 3601 + issuers[draft->issuer].days * DAY_S);
+    out = put_time(out, draft->now - 3601 + draft->pieces->days * DAY_S);
     subject = out;
     out = put_subject(out, draft);
     out = put_key(out, corpus, draft);
@@ -601,12 +355,11 @@ static uint8_t *put_certificate(uint8_t *out, const struct draft *draft,
     size_t len;
 
     *end++ = 0; // no unused bits
-    if (issuers[draft->issuer].kind == FIXED_KEY_RSA2048) {
+    if (draft->pieces->kind == FIXED_KEY_RSA2048) {
         end = stream_fill(stream, end, 256);
     } else {
-        end =
-            put_ecdsa(end, stream,
-                      issuers[draft->issuer].kind == FIXED_KEY_P384 ? 48 : 32);
+        end = put_ecdsa(end, stream,
+                        draft->pieces->kind == FIXED_KEY_P384 ? 48 : 32);
     }
     out = put_tbs(out + 4, draft, ct);
     out = put(out, draft->pieces->algorithm.data, draft->pieces->algorithm.len);
@@ -623,11 +376,11 @@ static size_t make_scts(const struct corpus *corpus, const struct draft *draft,
                         struct stream *stream, uint8_t out[SCTS_MAX])
 {
     uint8_t list[SCTS_MAX], *at = list + 2;
-    uint64_t first = stream_below(stream, LOGS_KNOWN);
+    uint64_t first = stream_below(stream, CORPUS_LOGS);
     size_t len;
 
     for (uint64_t i = 0; i < SCTS; i++) {
-        uint64_t log = (first + i) % LOGS_KNOWN;
+        uint64_t log = (first + i) % CORPUS_LOGS;
         uint8_t *begin = at, *signature;
 
         at += 2;
