@@ -311,6 +311,7 @@ static void encode_all(struct run *run, const struct entry *entries)
 static void cut_json(struct buffer *text, struct arena *arena)
 {
     static struct get_entry answers[TILE_WIDTH];
+    static struct chain_cache chains;
     struct err err = {0};
     size_t num;
 
@@ -324,7 +325,8 @@ static void cut_json(struct buffer *text, struct arena *arena)
         bool precert = answers[i].leaf_input.data[LEAF_TYPE_AT] == LEAF_PRECERT;
 
         if (!entry_parse_extra(&bytes, precert ? LEAF_PRECERT : LEAF_X509,
-                               answers[i].extra_data, &certificates, arena)) {
+                               answers[i].extra_data, &chains, &certificates,
+                               arena)) {
             die("no memory");
         }
     }
