@@ -6,10 +6,10 @@
 #include <time.h>
 
 #include "index/base/log.h"
+#include "ingest/hash_set.h"
 
 enum {
     CHUNKS_A_TRANSACTION = 8,
-    ISSUERS_FIRST = 256,
     // What one entry makes LMDB hold until a transaction ends, measured on
     // the test log: the pages of its record and of some four keys.
     TRANSACTION_BYTES_PER_ENTRY = 6 << 10,
@@ -62,8 +62,7 @@ struct pipeline {
     pthread_mutex_t lock; // of what follows
     bool failed;
     struct err err;
-    struct sha256_hash *issuers; // open addressing; zeros are free
-    size_t num_issuers, size_issuers;
+    struct hash_set issuers;
     pthread_mutex_t evidence_lock;
 };
 
@@ -132,58 +131,13 @@ static bool is_failed(struct pipeline *pipeline)
     return failed;
 }
 
-// The slot where a fingerprint is or would go.  They are hashes of what the
-// log chose, so their first bytes are as good as any.
-static struct sha256_hash *find_slot(struct sha256_hash *slots, size_t size,
-                                     const struct sha256_hash *fingerprint)
-{
-    static const struct sha256_hash none;
-    size_t at;
-
-    memcpy(&at, fingerprint->bytes, sizeof at);
-    for (at &= size - 1;; at = (at + 1) & (size - 1)) {
-        if (sha256_equal(&slots[at], &none) ||
-            sha256_equal(&slots[at], fingerprint)) {
-            return &slots[at];
-        }
-    }
-}
-
-static bool grow_issuers(struct pipeline *pipeline)
-{
-    size_t size = pipeline->size_issuers == 0 ? ISSUERS_FIRST
-                                              : pipeline->size_issuers * 2;
-    struct sha256_hash *slots = calloc(size, sizeof *slots);
-    static const struct sha256_hash none;
-
-    if (slots == NULL) return false;
-    for (size_t i = 0; i < pipeline->size_issuers; i++) {
-        if (sha256_equal(&pipeline->issuers[i], &none)) continue;
-        *find_slot(slots, size, &pipeline->issuers[i]) = pipeline->issuers[i];
-    }
-    free(pipeline->issuers);
-    pipeline->issuers = slots;
-    pipeline->size_issuers = size;
-    return true;
-}
-
 bool pipeline_claim_issuer(struct pipeline *pipeline,
                            const struct sha256_hash *fingerprint)
 {
-    struct sha256_hash *slot;
-    bool is_new = false;
+    bool is_new;
 
     (void)pthread_mutex_lock(&pipeline->lock);
-    if (pipeline->num_issuers * 2 < pipeline->size_issuers ||
-        grow_issuers(pipeline)) {
-        slot =
-            find_slot(pipeline->issuers, pipeline->size_issuers, fingerprint);
-        is_new = !sha256_equal(slot, fingerprint);
-        if (is_new) {
-            *slot = *fingerprint;
-            pipeline->num_issuers++;
-        }
-    }
+    is_new = hash_set_add(&pipeline->issuers, fingerprint);
     (void)pthread_mutex_unlock(&pipeline->lock);
     return is_new;
 }
@@ -682,7 +636,7 @@ void pipeline_close(struct pipeline *pipeline)
     queue_cleanup(&pipeline->to_write);
     (void)pthread_mutex_destroy(&pipeline->lock);
     (void)pthread_mutex_destroy(&pipeline->evidence_lock);
-    free(pipeline->issuers);
+    hash_set_cleanup(&pipeline->issuers);
     free(pipeline->threads);
     free(pipeline);
 }
