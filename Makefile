@@ -83,6 +83,7 @@ unit_sources := $(call includers,$(unit_headers),tests/support/*.c)
 test_sources := $(sort $(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 fuzz_sources := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 bench_sources := $(sort $(wildcard bench/bench_*.c))
+benches = $(patsubst %.c,$(BUILD)/%,$(bench_sources))
 bench_library := $(filter-out $(bench_sources),$(sort $(wildcard bench/*.c)))
 
 programs = $(BUILD)/sanct-ingest $(BUILD)/sanct-index $(BUILD)/sanct-query \
@@ -221,7 +222,7 @@ $(BUILD)/san/bin/sanct: scripts/sanct
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
 
-test: all tools $(tests) $(san_programs) $(BUILD)/san/bin/sanct
+test: all tools $(benches) $(tests) $(san_programs) $(BUILD)/san/bin/sanct
 	$(Q)BUILD=$(BUILD) scripts/run_tests $(tests)
 
 # Sets itself up: the compiler too may be missing, hence make inside make.
@@ -262,7 +263,6 @@ fuzz: $(fuzzers)
 
 # ---------------------------------------------------------------- bench
 
-benches = $(patsubst %.c,$(BUILD)/%,$(bench_sources))
 $(BUILD)/bench/%: $(BUILD)/pic/bench/%.o $(BUILD)/pic/libbench.a $(BUILD)/pic/libsupport.a $(BUILD)/pic/libquery.a $(BUILD)/pic/libingest.a $(BUILD)/pic/libindex.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"

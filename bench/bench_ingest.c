@@ -342,13 +342,7 @@ static double of(const char *form, const char *way)
     return figures_or(&figures, name, NAN);
 }
 
-// A row whose yardsticks are told as text.
-#define ROW(what, name, unit, kind, goal, ...)                                 \
-    do {                                                                       \
-        struct figure_row row_ = {what, name, unit, kind, goal, ""};           \
-        (void)snprintf(row_.beside, sizeof row_.beside, __VA_ARGS__);          \
-        table_row(&figures, &row_);                                            \
-    } while (0)
+#define ROW(...) TABLE_ROW(&figures, __VA_ARGS__)
 
 static void table_way(const char *way, const char *title, const char *short_way,
                       enum figure_goal kind, double goal)

@@ -13,7 +13,12 @@
 #include "bench/figures.h"
 #include "bench/measure.h"
 
-enum { PATH_SIZE = 4096, MILLION = 1000000, FULL_SIZE = 100 * MILLION };
+enum {
+    PATH_SIZE = 4096,
+    POINTS_MAX = 64,
+    MILLION = 1000000,
+    FULL_SIZE = 100 * MILLION,
+};
 
 static struct figures figures;
 
@@ -22,35 +27,62 @@ static double of(const char *name)
     return figures_or(&figures, name, NAN);
 }
 
-// A row whose yardsticks are told as text.
-#define ROW(what, name, unit, kind, goal, ...)                                 \
-    do {                                                                       \
-        struct figure_row row_ = {what, name, unit, kind, goal, ""};           \
-        (void)snprintf(row_.beside, sizeof row_.beside, __VA_ARGS__);          \
-        table_row(&figures, &row_);                                            \
-    } while (0)
+#define ROW(...) TABLE_ROW(&figures, __VA_ARGS__)
 
-// What the naive tree would take for a posting at `num`, of wall time, by its
-// last two points: it slows down by as much with every doubling.  That holds
-// while it fits in memory; beyond, every posting waits for the disk.
-static double naive_at(double num)
+// The naive tree as it filled: bench_yardsticks wrote a line a point.
+struct point {
+    double num, cpu_ns, wall_ns, bytes;
+};
+
+static size_t read_trend(struct point points[POINTS_MAX])
 {
     char path[PATH_SIZE];
-    double points[2][2] = {{NAN, NAN}, {NAN, NAN}}, n, cpu, wall, bytes, slope;
     FILE *file;
+    size_t num = 0;
 
     (void)snprintf(path, sizeof path, "%s.naive.tsv", figures.path);
     file = fopen(path, "re");
-    if (file == NULL) return NAN;
-    while (fscanf(file, "%lf %lf %lf %lf", &n, &cpu, &wall, &bytes) == 4) {
-        points[0][0] = points[1][0];
-        points[0][1] = points[1][1];
-        points[1][0] = n;
-        points[1][1] = wall;
+    while (file != NULL && num < POINTS_MAX &&
+           fscanf(file, "%lf %lf %lf %lf", &points[num].num,
+                  &points[num].cpu_ns, &points[num].wall_ns,
+                  &points[num].bytes) == 4) {
+        num++;
     }
-    (void)fclose(file);
-    slope = (points[1][1] - points[0][1]) / log2(points[1][0] / points[0][0]);
-    return points[1][1] + fmax(slope, 0) * log2(num / points[1][0]);
+    if (file != NULL) (void)fclose(file);
+    return num;
+}
+
+// What it would take for a name at `num`, of wall time, by its last two points:
+// it slows down by as much with every doubling.  That holds while it fits in
+// memory; beyond, every name waits for the disk.
+static double naive_at(double num)
+{
+    struct point points[POINTS_MAX];
+    size_t n = read_trend(points);
+    double slope;
+
+    if (n < 2) return NAN;
+    slope = (points[n - 1].wall_ns - points[n - 2].wall_ns) /
+            log2(points[n - 1].num / points[n - 2].num);
+    return points[n - 1].wall_ns +
+           fmax(slope, 0) * log2(num / points[n - 1].num);
+}
+
+static void table_trend(void)
+{
+    struct point points[POINTS_MAX];
+    size_t n = read_trend(points);
+
+    printf("\nOne LMDB tree of names, as it fills (batches, durable)\n\n"
+           "  %14s %12s %12s %12s\n",
+           "names", "CPU ns each", "wall ns each", "bytes each");
+    for (size_t i = 0; i < n; i++) {
+        printf("  %14.0f %12.0f %12.0f %12.1f\n", points[i].num,
+               points[i].cpu_ns, points[i].wall_ns, points[i].bytes);
+    }
+    printf("  %14.0f %12s %12.0f %12s  extrapolated, while it fits in memory\n",
+           FULL_SIZE * of("naive_postings_per_entry"), "",
+           of("naive_full_size_ns"), "");
 }
 
 // What an entry cost in the last run of a million kept the same way.
@@ -230,6 +262,7 @@ int main(int argc, char **argv)
     table_load();
     table_sizes();
     table_look_ups();
+    table_trend();
     table_postgres();
     add_growth(argv[2]);
     return 0;

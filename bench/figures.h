@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { FIGURES_MAX = 256, FIGURE_NAME_SIZE = 64 };
 
@@ -53,3 +54,11 @@ struct figure_row {
 // goal; what was not measured says so.
 void table_begin(const char *title);
 void table_row(const struct figures *figures, const struct figure_row *row);
+
+// TABLE_ROW prints a row whose yardsticks are a format and its arguments.
+#define TABLE_ROW(figures, what, name, unit, kind, goal, ...)                  \
+    do {                                                                       \
+        struct figure_row row_ = {what, name, unit, kind, goal, ""};           \
+        (void)snprintf(row_.beside, sizeof row_.beside, __VA_ARGS__);          \
+        table_row(figures, &row_);                                             \
+    } while (0)
