@@ -14,7 +14,7 @@
 
 #include "bench/corpus.h"
 #include "bench/measure.h"
-#include "index/store/log.h"
+#include "index/index.h"
 
 enum { SETTINGS_SEED = 8 };
 
@@ -50,6 +50,7 @@ static inline struct settings settings_read(void)
     };
 
     if (keep != NULL && strcmp(keep, "facts") == 0) settings.keep = KEEP_FACTS;
+    index_allow_files();
     return settings;
 }
 

@@ -40,6 +40,11 @@ MUST_USE bool index_open(struct index **out, const char *dir,
 // index_close closes it; NULL is fine.
 void index_close(struct index *index);
 
+// index_allow_files lets this process open as many files as the system bears:
+// an index that was not compacted yet has thousands.  For programs, at their
+// start; a library leaves its process alone.
+void index_allow_files(void);
+
 // index_dir is the folder it lies in.
 const char *index_dir(const struct index *index);
 

@@ -488,6 +488,7 @@ int main(int argc, char **argv)
     int code;
 
     log_open("sanct-index", LOG_TEXT, LOG_INFO);
+    index_allow_files();
     code = read_options(&arguments, argc, argv);
     if (code >= 0) return finish(code);
     if (optind == argc) {

@@ -306,6 +306,7 @@ int main(int argc, char **argv)
     int code;
 
     log_open("sanct-ingest", LOG_TEXT, LOG_INFO);
+    index_allow_files();
     if (!ingest_options_parse(&options, argc, argv, &err)) {
         log_line(LOG_ERROR, "%s", err.text);
         return err_exit_code(err.code);

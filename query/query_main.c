@@ -617,6 +617,7 @@ int main(int argc, char **argv)
     int code = 0;
 
     log_open("sanct-query", options.log_format, LOG_INFO);
+    index_allow_files();
     if (!ok) {
         log_line(LOG_ERROR, "%s", err.text);
         code = err_exit_code(err.code);
