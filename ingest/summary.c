@@ -55,6 +55,8 @@ static void append_log(struct buffer *out, const struct index_log *log,
                   totals->entries, log->unparsed, totals->num_names,
                   totals->bytes_received, (double)totals->wall_ms / 1e3,
                   (double)totals->cpu_ns / 1e9, status_word(totals->status));
+    buffer_printf(out, ",\"requests\":%" PRIu64 ",\"retries\":%" PRIu64,
+                  totals->live.num_requests, totals->live.num_retries);
     buffer_append_text(out, ",\"error\":");
     if (totals->err.code == ERR_NONE) {
         buffer_append_text(out, "null");
