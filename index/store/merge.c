@@ -328,7 +328,7 @@ void merge_choose(struct merge_choice *choice, const uint64_t *sizes,
         uint64_t low = ranked[first].size == 0 ? 1 : ranked[first].size;
         size_t end = first;
 
-        while (end < num && ranked[end].size / MERGE_FAN < low) {
+        while (end < num && ranked[end].size / MERGE_APART < low) {
             end++;
         }
         if (end - first >= MERGE_FAN) {

@@ -266,10 +266,13 @@ static void few_runs_are_left(void **state)
             written += sum;
         }
         if (num > most) most = num;
+        if (i < MERGE_FAN * MERGE_FAN * MERGE_FAN - 1) {
+            assert_true(written <= 2 * total);
+        }
     }
-    // log8(5000) is 4.1.
-    assert_true(most <= 5 * (MERGE_FAN - 1));
-    assert_true(written <= 5 * total);
+    // Of 16^3 are 5000 little more.
+    assert_true(most <= 3 * (MERGE_FAN - 1) + 1);
+    assert_true(written <= 3 * total);
 }
 
 static void compacting_ends_in_one(void **state)
