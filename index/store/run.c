@@ -8,6 +8,8 @@
 #include "index/store/run_file.h"
 #include "index/store/run_filter.h"
 
+enum { BLOCK_NAME_LEN_MAX = 64 };
+
 // ------------------------------------------------------------ opening
 
 struct run {
@@ -267,10 +269,29 @@ static bool step_tree(struct run_cursor *cursor, struct err *err)
     return true;
 }
 
+// Names the block by its last key, as far as it can be read.
+static bool fail_block(const struct run_cursor *cursor, const char *what,
+                       struct err *err)
+{
+    char name[BLOCK_NAME_LEN_MAX + 1];
+    size_t len = cursor->block_key.len;
+
+    len = len < LMDB_ID_LEN ? 0 : len - LMDB_ID_LEN;
+    if (len > BLOCK_NAME_LEN_MAX) len = BLOCK_NAME_LEN_MAX;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = cursor->block_key.data[i];
+
+        name[i] = c > ' ' && c < 0x7f ? (char)c : '.';
+    }
+    name[len] = '\0';
+    return err_set(err, ERR_INDEX,
+                   "index damaged: %s: the block of keys up to \"%s\": %s",
+                   cursor->run->path, name, what);
+}
+
 static bool block_damaged(const struct run_cursor *cursor, struct err *err)
 {
-    return run_damaged(cursor->run->path, "a block of keys cannot be read",
-                       err);
+    return fail_block(cursor, "cannot be read", err);
 }
 
 // Reads the block that the tree names and stands at its first item, of the
@@ -284,8 +305,7 @@ static bool load_block(struct run_cursor *cursor, struct err *err)
         return block_damaged(cursor, err);
     }
     if (!block_read(&cursor->reader, cursor->block_key, cursor->block)) {
-        return run_damaged(cursor->run->path,
-                           "the checksum of a block of keys differs", err);
+        return fail_block(cursor, "its checksum differs", err);
     }
     if (!cursor->at_start) return true;
     if (!block_seek(&cursor->reader, buffer_bytes(&cursor->start), &found)) {

@@ -678,6 +678,46 @@ static void damage_ends_in_a_sentence(void **state)
     free((void *)whole.data);
 }
 
+static void damage_names_file_and_block(void **state)
+{
+    struct bytes whole, block;
+    struct run_cursor *cursor;
+    struct run *run;
+    struct bytes key;
+    struct hit hit;
+    struct err err = {0};
+    uint8_t *at;
+    bool found;
+
+    (void)state;
+    write_run("run", 100, NULL);
+    whole = read_file(path_of("run"));
+    for (int round = 0; round < 2; round++) {
+        const char *name = round == 0 ? "run" : "damaged";
+
+        assert_true(run_open(&run, path_of(name), &err));
+        assert_true(run_cursor_open(&cursor, run, &err));
+        assert_true(run_cursor_range(cursor, row_key(num_rows / 2),
+                                     (struct bytes){0}, &err));
+        if (round == 0) {
+            block = run_cursor_block(cursor);
+            at = memmem(whole.data, whole.len, block.data, block.len);
+            assert_non_null(at);
+            at[block.len / 2] ^= 1;
+            write_file(whole);
+        } else {
+            assert_false(run_cursor_next(cursor, &key, &hit, &found, &err));
+            assert_int_equal(err.code, ERR_INDEX);
+            assert_non_null(strstr(err.text, "/damaged: the block of keys up "
+                                             "to \".example.d"));
+            assert_non_null(strstr(err.text, "\": its checksum differs"));
+        }
+        run_cursor_close(cursor);
+        run_close(run);
+    }
+    free((void *)whole.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -694,6 +734,7 @@ int main(void)
         cmocka_unit_test(short_keys_are_told),
         cmocka_unit_test(a_full_disk_leaves_nothing),
         cmocka_unit_test(damage_ends_in_a_sentence),
+        cmocka_unit_test(damage_names_file_and_block),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
