@@ -9,7 +9,9 @@
 #include "index/store/merge.h"
 
 enum {
-    RUNS_MAX = 48, // a flush waits for the thread above that
+    // A flush waits for the thread above that: tiers leave 45 (merge.h), and
+    // more come while the largest are merged.
+    RUNS_MAX = 80,
     SPACE_SPARE = 16 << 20,
 };
 
