@@ -1,7 +1,7 @@
 // resolve.h - the addresses of a host, asked for beside the rings.
 //
 // getaddrinfo blocks, so it runs in helper threads, up to RESOLVE_THREADS_MAX
-// so that one dead name server does not hold up every log.
+// so that a few dead name servers do not hold up every log.
 //
 // Lifetime  a lookup lives until resolve_drop, finished or not.  A resolver
 //           may be closed while helpers are still asking: they end alone.
@@ -19,7 +19,7 @@ struct resolve_lookup; // opaque
 
 enum {
     RESOLVE_ADDRESSES_MAX = 16,
-    RESOLVE_THREADS_MAX = 4,
+    RESOLVE_THREADS_MAX = 16,
     RESOLVE_CACHE_MS = 5 * 60 * 1000,
     RESOLVE_AGAIN_MS = 1000, // where the host has failed
     RESOLVE_HOST_MAX = 256,
