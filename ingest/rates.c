@@ -32,8 +32,10 @@ void rates_free(struct rates *rates)
 
 // A mean in which what is older than MEMORY_MS counts little; at first the mean
 // of all there is.
-static void tick(struct rate *rate, uint64_t entries, uint64_t ms)
+void rates_count(struct rates *rates, size_t position, uint64_t entries,
+                 uint64_t ms)
 {
+    struct rate *rate = &rates->of[position];
     double now = (double)(entries - rate->entries) * 1000 / (double)ms;
     double weight = (double)ms / (double)(ms + MEMORY_MS);
 
@@ -56,7 +58,7 @@ void rates_tick(struct rates *rates, const struct pipeline *pipeline,
     if (ms < TICK_MS || rates->ticked_ms == now_ms) return;
     rates->ticked_ms = now_ms;
     for (size_t i = 0; i < pipeline_num_logs(pipeline); i++) {
-        tick(&rates->of[i], pipeline_totals(pipeline, i).entries, ms);
+        rates_count(rates, i, pipeline_totals(pipeline, i).entries, ms);
     }
 }
 

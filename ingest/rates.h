@@ -1,6 +1,6 @@
 // rates.h - entries a second of each log, over the last half minute or so.
 //
-// Thread    one calls rates_tick, any rates_of.
+// Thread    one calls rates_tick and rates_count, any rates_of.
 
 #pragma once
 
@@ -15,6 +15,10 @@ void rates_free(struct rates *rates);
 // rates_tick looks at what each log has added; as often as one likes.
 void rates_tick(struct rates *rates, const struct pipeline *pipeline,
                 uint64_t now_ms);
+
+// rates_count tells what one log has added in all, `ms` after it was last told.
+void rates_count(struct rates *rates, size_t position, uint64_t entries,
+                 uint64_t ms);
 
 // rates_of gives the rate of the log at a position.
 double rates_of(const struct rates *rates, size_t position);
