@@ -16,8 +16,8 @@
 #include "index/store/zstd.h"
 
 enum {
-    // More are hardly smaller with a dictionary, but slower to read.
-    FRAME_RECORDS_MAX = 8,
+    // Half as many are 3 bytes a record larger and read 0.3 us sooner.
+    FRAME_RECORDS_MAX = 16,
     FRAME_HEAD_LEN = 8,    // about what is before `packed`
     FRAME_COLUMNS_LEN = 6, // of a record in the columns, about
     FRAME_PLAIN_MAX = 256 * 1024 * 1024,

@@ -16,9 +16,9 @@ enum {
     // Two pages lose half as much at their ends as one does, and are one read;
     // more records together are hardly smaller, but slower to read.
     BLOCK_LEN_MAX = BLOCK_LEN + BLOCK_PAGE_LEN,
-    PACKED_FIRST = 400, // of 1000 bytes of text so many are left
-    PACKED_MARGIN = 24, // and some more, so that few frames do not fit
-    LEARN_RECORDS = 2048,
+    PACKED_FIRST = 400,   // of 1000 bytes of text so many are left
+    PACKED_MARGIN = 24,   // and some more, so that few frames do not fit
+    LEARN_RECORDS = 1024, // twice as many teach no more
     LEARN_BYTES = 4 * 1024 * 1024,
     RECORD_LEN_MAX = 128 * 1024 * 1024,
 };

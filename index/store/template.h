@@ -15,7 +15,8 @@
 //
 //   logs        varint num; 32 bytes each: who signed SCTs
 //   templates   varint num; each: varint num of ops; the ops; their constants
-//   op          kind, header, tag, prefix, item tag; varint num; varint len
+//   op          kind, header, tag, prefix, item tag, suffix; varint num;
+//               varint len
 //
 // Order     encoding a body and decoding it take the same facts: index,
 //           timestamp, not_before, not_after.

@@ -82,7 +82,8 @@ enum op_kind {
     OP_FIXED,   // `len` raw bytes
     OP_UINT,    // an INTEGER that is not negative, as `len` raw bytes
     OP_ZEROS,   // varint length as text
-    OP_LIST,    // varint count as text; texts; all with the item's tag
+    OP_LIST,    // varint count as text; texts, without what begins and ends
+                // all of them; all with the item's tag
     OP_MIXED,   // the same, a tag before each
     OP_BEFORE,  // the date that facts.not_before gives
     OP_AFTER,   // facts.not_after
@@ -95,10 +96,13 @@ enum op_kind {
 
 struct op {
     uint8_t kind, header, tag;
-    uint8_t prefix;   // bytes of the template that the content begins with
+    uint8_t prefix;   // bytes of the template that the content begins with,
+                      // OP_LIST: an item's
     uint8_t item_tag; // OP_LIST
+    uint8_t suffix;   // OP_LIST: bytes that an item ends with, after the prefix
     uint16_t num;     // OP_OPEN: ops below; OP_CONST, while writing: tokens
-    uint32_t len;     // OP_OPEN: of the template's content, a guess
+    uint32_t len;     // OP_OPEN: of the template's content, a guess; OP_LIST:
+                      // while writing, of the template's first item
     uint32_t at;      // of constant bytes
 };
 

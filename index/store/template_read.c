@@ -8,7 +8,7 @@
 #include "index/store/template_parts.h"
 
 enum {
-    OP_HEAD_LEN = 5,
+    OP_HEAD_LEN = 6,
     OP_LEN_MIN = OP_HEAD_LEN + 2,
     OPS_DEPTH_MAX = TOKEN_DEPTH_MAX + 4,
     HEADER_LEN_MAX = 4,
@@ -55,10 +55,12 @@ static bool read_op(struct bytes *view, struct op *op)
                       .tag = head.data[2],
                       .prefix = head.data[3],
                       .item_tag = head.data[4],
+                      .suffix = head.data[5],
                       .num = (uint16_t)num,
                       .len = (uint32_t)len};
     return op->kind < OP_KINDS && op->header <= HEADER_DER &&
            (op->kind != OP_UINT || (len > 0 && len <= UINT_LEN_MAX)) &&
+           (op->kind == OP_LIST || op->suffix == 0) &&
            (op->kind == OP_OPEN || num == 0);
 }
 
@@ -93,8 +95,9 @@ static bool read_template(struct templates *out, struct template *template,
     }
     for (uint64_t i = 0; i < num; i++) {
         ops[i].at = (uint32_t)(view->data - out->consts);
-        if (!bytes_skip(view,
-                        ops[i].kind == OP_CONST ? ops[i].len : ops[i].prefix)) {
+        if (!bytes_skip(view, ops[i].kind == OP_CONST
+                                  ? ops[i].len
+                                  : (size_t)ops[i].prefix + ops[i].suffix)) {
             return false;
         }
     }
@@ -214,7 +217,8 @@ static bool take_text(struct decoder *d)
     return decoder_put(d, text.data, text.len);
 }
 
-static bool take_list(struct decoder *d, const struct op *op)
+static bool take_list(struct decoder *d, const struct op *op,
+                      const uint8_t *consts)
 {
     static const uint8_t room[HEADER_LEN_MAX];
     size_t num;
@@ -229,7 +233,11 @@ static bool take_list(struct decoder *d, const struct op *op)
             if (!bytes_read_uint(&d->text, &tag, 1)) return false;
             item.tag = (uint8_t)tag;
         }
-        if (!decoder_put(d, room, 2) || !take_text(d)) return false;
+        if (!decoder_put(d, room, 2) ||
+            !decoder_put(d, consts + op->at, op->prefix) || !take_text(d) ||
+            !decoder_put(d, consts + op->at + op->prefix, op->suffix)) {
+            return false;
+        }
         len = d->len - at - 2;
         header = header_len(&item, len);
         if (header > 2) {
@@ -298,11 +306,12 @@ static bool make_element(struct decoder *d, const struct templates *templates,
                          const struct op *op)
 {
     static const uint8_t room[HEADER_LEN_MAX];
-    size_t at = d->len, guess = header_len(op, op->len + op->prefix);
+    size_t at = d->len, prefix = op->kind == OP_LIST ? 0 : op->prefix;
+    size_t guess = header_len(op, op->len + op->prefix);
     size_t len, header;
 
     if (!decoder_put(d, room, guess) ||
-        !decoder_put(d, templates->consts + op->at, op->prefix) ||
+        !decoder_put(d, templates->consts + op->at, prefix) ||
         !make_content(d, templates, op)) {
         return false;
     }
@@ -360,7 +369,7 @@ static bool make_content(struct decoder *d, const struct templates *templates,
         return take_zeros(d);
     case OP_LIST:
     case OP_MIXED:
-        return take_list(d, op);
+        return take_list(d, op, templates->consts);
     case OP_BEFORE:
     case OP_AFTER:
         return make_date(d, op);

@@ -107,23 +107,45 @@ static void coder_text(struct coder *c, struct bytes text)
     if (c->num_literals < LITERALS_MAX) c->literals[c->num_literals++] = text;
 }
 
-static bool put_list(struct coder *c, const struct op *op, const uint8_t *body,
+// Whether an item of a list is one of `op`, and what is left of it.
+static bool is_item(const struct op *op, const uint8_t *example, uint8_t tag,
+                    struct bytes *item)
+{
+    if (op->kind == OP_MIXED) return true;
+    if (tag != op->item_tag || item->len < (size_t)op->prefix + op->suffix ||
+        memcmp(item->data, example + op->at, op->prefix) != 0 ||
+        memcmp(item->data + item->len - op->suffix,
+               example + op->at + op->len - op->suffix, op->suffix) != 0) {
+        return false;
+    }
+    *item =
+        bytes_of(item->data + op->prefix, item->len - op->prefix - op->suffix);
+    return true;
+}
+
+static bool put_list(struct coder *c, const struct op *op,
+                     const uint8_t *example, const uint8_t *body,
                      const struct token *token)
 {
     size_t at, end = token->end, content = 0, element = 0, num = 0;
     uint8_t tag = 0;
 
     for (at = token->content; at < end; at = element, num++) {
-        if (!tokens_element(body, at, end, &tag, &content, &element) ||
-            (op->kind == OP_LIST && tag != op->item_tag)) {
-            return false;
-        }
+        struct bytes item;
+
+        (void)!tokens_element(body, at, end, &tag, &content, &element);
+        item = bytes_of(body + content, element - content);
+        if (!is_item(op, example, tag, &item)) return false;
     }
     coder_varint(c, num);
     for (at = token->content; at < end; at = element) {
+        struct bytes item;
+
         (void)!tokens_element(body, at, end, &tag, &content, &element);
+        item = bytes_of(body + content, element - content);
+        (void)is_item(op, example, tag, &item);
         if (op->kind == OP_MIXED) *c->text++ = tag;
-        coder_text(c, bytes_of(body + content, element - content));
+        coder_text(c, item);
     }
     return true;
 }
@@ -163,7 +185,7 @@ static bool put_hole(struct coder *c, const struct op *op,
     size_t len = token->end - token->content;
     struct bytes content = bytes_of(data, len);
 
-    if (op->prefix > 0) {
+    if (op->prefix > 0 && op->kind != OP_LIST) {
         if (len < op->prefix ||
             memcmp(data, example + op->at, op->prefix) != 0) {
             return false;
@@ -192,7 +214,7 @@ static bool put_hole(struct coder *c, const struct op *op,
         return true;
     case OP_LIST:
     case OP_MIXED:
-        return put_list(c, op, body, token);
+        return put_list(c, op, example, body, token);
     case OP_BEFORE:
         return is_date(op->tag, c->facts->not_before, content);
     case OP_AFTER:
@@ -370,18 +392,116 @@ static void uint_slot(struct op *slot, struct bytes content)
     if (len > slot->len) slot->len = (uint32_t)len;
 }
 
+// The first item of a list, and whether all have its tag.
+static bool first_item(const uint8_t *body, const struct token *token,
+                       uint8_t *tag, struct bytes *item)
+{
+    size_t at = token->content, content = at, element = at;
+    uint8_t other = 0;
+    bool same = true;
+
+    *tag = body[at];
+    for (size_t i = 0; at < token->end; at = element, i++) {
+        (void)!tokens_element(body, at, token->end, &other, &content, &element);
+        if (i == 0) *item = bytes_of(body + content, element - content);
+        same = same && other == *tag;
+    }
+    return same;
+}
+
 static void list_slot(struct op *slot, const uint8_t *example,
                       const struct token *token)
 {
-    struct op list = {.kind = OP_LIST, .item_tag = example[token->content]};
-    size_t at = token->content, content;
-    uint8_t tag = list.item_tag;
+    struct bytes item = {0};
 
-    while (at < token->end && tag == list.item_tag) {
-        (void)!tokens_element(example, at, token->end, &tag, &content, &at);
+    slot->kind =
+        first_item(example, token, &slot->item_tag, &item) ? OP_LIST : OP_MIXED;
+    slot->prefix = slot->suffix = 0;
+    slot->at = (uint32_t)(item.data - example);
+    slot->len = (uint32_t)item.len;
+}
+
+// Of a list of URLs what is between the last slash and the last dot differs.
+static void url_slot(struct op *slot, const uint8_t *example)
+{
+    const uint8_t *url = example + slot->at;
+    const uint8_t *slash = memrchr(url, '/', slot->len);
+    const uint8_t *dot = memrchr(url, '.', slot->len);
+    size_t prefix, suffix;
+
+    if (slot->kind != OP_LIST || slash == NULL || dot == NULL || dot < slash) {
+        return;
     }
-    slot->kind = tag == list.item_tag ? OP_LIST : OP_MIXED;
-    slot->item_tag = list.item_tag;
+    prefix = (size_t)(slash - url) + 1;
+    suffix = slot->len - (size_t)(dot - url);
+    if (prefix > UINT8_MAX || suffix > UINT8_MAX) return;
+    slot->prefix = (uint8_t)prefix;
+    slot->suffix = (uint8_t)suffix;
+}
+
+static bool is_word(uint8_t byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+           (byte >= 'A' && byte <= 'Z');
+}
+
+// What two items begin and end with alike, cut where a word begins: next to it
+// a third will differ.
+static void shorten(struct op *slot, struct bytes item, struct bytes other)
+{
+    size_t max = item.len < other.len ? item.len : other.len;
+    size_t prefix = 0, suffix = 0;
+
+    while (prefix < slot->prefix && prefix < max &&
+           item.data[prefix] == other.data[prefix]) {
+        prefix++;
+    }
+    while (prefix > 0 && prefix < item.len && is_word(item.data[prefix - 1])) {
+        prefix--;
+    }
+    while (suffix < slot->suffix && suffix + prefix < max &&
+           item.data[item.len - 1 - suffix] ==
+               other.data[other.len - 1 - suffix]) {
+        suffix++;
+    }
+    while (suffix > 0 && is_word(item.data[item.len - suffix])) {
+        suffix--;
+    }
+    slot->prefix = (uint8_t)prefix;
+    slot->suffix = (uint8_t)suffix;
+}
+
+// A list that takes all items of `token` too.
+static void widen_list(struct op *slot, const struct model *from,
+                       const struct token *was, const uint8_t *body,
+                       const struct token *token)
+{
+    size_t at = token->content, content = at, element = at;
+    struct op kept = *slot;
+    struct bytes item;
+    uint8_t tag = 0;
+
+    list_slot(slot, from->example, was);
+    if (slot->kind == OP_MIXED || kept.kind == OP_MIXED) {
+        slot->kind = OP_MIXED;
+        return;
+    }
+    slot->prefix = slot->suffix =
+        slot->len < UINT8_MAX ? (uint8_t)slot->len : UINT8_MAX;
+    if (kept.kind == OP_LIST) {
+        slot->prefix = kept.prefix;
+        slot->suffix = kept.suffix;
+    }
+    item = bytes_of(from->example + slot->at, slot->len);
+    for (; at < token->end; at = element) {
+        (void)!tokens_element(body, at, token->end, &tag, &content, &element);
+        if (tag != slot->item_tag) {
+            slot->kind = OP_MIXED;
+            slot->prefix = slot->suffix = 0;
+            return;
+        }
+        shorten(slot, item, bytes_of(body + content, element - content));
+    }
 }
 
 static void octets_slot(struct op *slot, struct coder *c,
@@ -425,9 +545,11 @@ static void first_slot(struct op *slot, struct coder *c, struct place *place,
         bytes_of(example + token->content, token->end - token->content);
 
     if (token->kind == TOKEN_LIST) {
-        if (oid_is(place->oid, OID_SUBJECT_ALT_NAME) ||
-            oid_is(place->oid, OID_CRL_POINTS)) {
+        if (oid_is(place->oid, OID_SUBJECT_ALT_NAME)) {
             list_slot(slot, example, token);
+        } else if (oid_is(place->oid, OID_CRL_POINTS)) {
+            list_slot(slot, example, token);
+            url_slot(slot, example);
         }
     } else if (token->header == HEADER_VARINT) {
         if (is_index(c->facts->index, content)) slot->kind = OP_INDEX;
@@ -463,19 +585,17 @@ static void widen(struct op *slot, const struct model *from,
     uint8_t split[UINT_LEN_MAX];
     unsigned kind = slot->kind;
 
-    slot->prefix = 0;
     if (token->kind == TOKEN_LIST) {
-        list_slot(slot, body, token);
-        if (kind == OP_LIST || slot->item_tag != from->example[was->content]) {
-            slot->kind = OP_MIXED;
-        }
-    } else if (token->tag == DER_INTEGER && token->header == HEADER_DER &&
-               content.len <= len + UINT_GROWTH_MAX &&
-               len <= content.len + UINT_GROWTH_MAX &&
-               content.len < UINT_LEN_MAX &&
-               derive_uint_split(split, sizeof split, content) &&
-               derive_uint_split(split, sizeof split,
-                                 bytes_of(from->example + was->content, len))) {
+        widen_list(slot, from, was, body, token);
+        return;
+    }
+    slot->prefix = 0;
+    if (token->tag == DER_INTEGER && token->header == HEADER_DER &&
+        content.len <= len + UINT_GROWTH_MAX &&
+        len <= content.len + UINT_GROWTH_MAX && content.len < UINT_LEN_MAX &&
+        derive_uint_split(split, sizeof split, content) &&
+        derive_uint_split(split, sizeof split,
+                          bytes_of(from->example + was->content, len))) {
         if (kind == OP_CONST) {
             slot->len = 0;
             uint_slot(slot, bytes_of(from->example + was->content, len));
@@ -554,7 +674,8 @@ static size_t table_len(const struct model *model)
     for (size_t i = 0; i < model->num_ops; i++) {
         const struct op *op = &model->ops[i];
 
-        len += 10 + (op->kind == OP_CONST ? op->len : op->prefix);
+        len += 12 + (op->kind == OP_CONST ? op->len
+                                          : (size_t)op->prefix + op->suffix);
     }
     return len;
 }
@@ -795,6 +916,7 @@ static void save_op(struct buffer *out, const struct op *op)
     buffer_append_byte(out, op->tag);
     buffer_append_byte(out, op->prefix);
     buffer_append_byte(out, op->item_tag);
+    buffer_append_byte(out, op->suffix);
     varint_append(out, op->kind == OP_OPEN ? op->num : 0);
     varint_append(out, op->len);
 }
@@ -819,6 +941,9 @@ void template_writer_save(const struct template_writer *writer,
             buffer_append(
                 out, bytes_of(model->example + op->at,
                               op->kind == OP_CONST ? op->len : op->prefix));
+            buffer_append(
+                out, bytes_of(model->example + op->at + op->len - op->suffix,
+                              op->suffix));
         }
     }
 }
