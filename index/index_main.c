@@ -87,11 +87,11 @@ static void print_stat(const struct index_stat *stat, struct snapshot *snapshot)
            "files     %" PRIu64 " segments, %" PRIu64 " runs, %" PRIu64
            " entries in the tail\n"
            "bytes     %" PRIu64 " (entries %" PRIu64 ", names %" PRIu64
-           ", other %" PRIu64 ")\n",
+           " with filters of %" PRIu64 ", other %" PRIu64 ")\n",
            INDEX_FORMAT, stat->entries, stat->unparsed, stat->keys,
            stat->postings, stat->segments, stat->runs, stat->tail_entries,
            stat->bytes_total, stat->bytes_entries, stat->bytes_names,
-           stat->bytes_other);
+           stat->bytes_filters, stat->bytes_other);
     for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
         const struct index_log *log = snapshot_log(snapshot, i);
         char name[512];

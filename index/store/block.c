@@ -265,20 +265,35 @@ static inline bool read_item(struct bytes *view, size_t *shared,
            bytes_read_take(view, rest, len);
 }
 
+// How many bytes short keys have in common.
+static size_t common_short(uint64_t a, uint64_t b)
+{
+    if (a == b) return SHORT_KEY_LEN;
+    return ((size_t)__builtin_clzll(a ^ b) - (64 - SHORT_KEY_BITS)) / 8;
+}
+
 // The next item of a packed block: one posting.
 static bool next_packed(struct block_reader *reader)
 {
     struct packed_item item;
-    uint8_t key[SHORT_KEY_LEN];
+    uint64_t before = reader->packed.number;
 
     if (!packed_next(&reader->packed, &item) ||
         item.id > POSTINGS_ID_MAX - reader->first_id) {
         return false;
     }
-    (void)short_key_write(key, item.number);
-    reader->shared = bytes_common(bytes_of(key, sizeof key), block_key(reader));
-    memcpy(reader->key, key, sizeof key);
-    reader->key_len = sizeof key;
+    if (reader->next_item > 0) {
+        reader->shared = common_short(before, item.number);
+        (void)short_key_write(reader->key, item.number);
+    } else {
+        uint8_t key[SHORT_KEY_LEN];
+
+        (void)short_key_write(key, item.number);
+        reader->shared =
+            bytes_common(bytes_of(key, sizeof key), block_key(reader));
+        memcpy(reader->key, key, sizeof key);
+    }
+    reader->key_len = SHORT_KEY_LEN;
     reader->next_item++;
     if (reader->next_item == reader->num_items) {
         reader->rest = bytes_of(NULL, 0);
