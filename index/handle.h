@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "index/base/memo.h"
 #include "index/bulk.h"
 #include "index/files.h"
 #include "index/index.h"
@@ -82,6 +83,7 @@ struct snapshot {
     size_t num_idle;
     struct snapshot_issuer issuers[ISSUERS_KEPT]; // by number
     struct snapshot_issuer_key issuer_keys[ISSUER_KEYS_KEPT];
+    struct memo memo;
 };
 
 // A write: one transaction under write_mutex.

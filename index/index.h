@@ -21,6 +21,7 @@
 #pragma once
 
 #include "index/base/arena.h"
+#include "index/base/memo.h"
 #include "index/entry/record.h"  // struct entry_facts
 #include "index/store/chunk.h"   // chunk_new, chunk_add, ...
 #include "index/store/log.h"     // struct index_log, struct chunk_proof
@@ -130,6 +131,10 @@ void snapshot_park(struct snapshot *snapshot);
 // snapshot_num_runs is how many runs of names there are: more than a few wait
 // to be merged.
 size_t snapshot_num_runs(const struct snapshot *snapshot);
+
+// snapshot_memo is for whoever makes text of what a snapshot holds; it forgets
+// all when the snapshot moves to another state.
+struct memo *snapshot_memo(struct snapshot *snapshot);
 
 // snapshot_num_logs and snapshot_log list the logs, by number.
 size_t snapshot_num_logs(const struct snapshot *snapshot);

@@ -127,6 +127,7 @@ static bool load(struct snapshot *snapshot, struct err *err)
                            "index damaged: a file that is noted is not there");
         }
     }
+    memo_cleanup(&snapshot->memo);
     free(snapshot->logs);
     snapshot->logs = NULL;
     snapshot->num_logs = 0;
@@ -158,6 +159,7 @@ void snapshot_close(struct snapshot *snapshot)
     drop_files(snapshot);
     lmdb_abort(snapshot->txn);
     zstd_codec_free(snapshot->codec);
+    memo_cleanup(&snapshot->memo);
     free(snapshot->logs);
     free(snapshot);
 }
@@ -173,6 +175,11 @@ void snapshot_park(struct snapshot *snapshot)
 {
     snapshot_drop_cursors(snapshot);
     lmdb_park(snapshot->txn);
+}
+
+struct memo *snapshot_memo(struct snapshot *snapshot)
+{
+    return &snapshot->memo;
 }
 
 // ------------------------------------------------------------ logs

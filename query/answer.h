@@ -58,6 +58,7 @@ enum key_verified { KEY_NOT_TRIED, KEY_VERIFIED, KEY_REFUTED };
 
 struct issuance {
     uint64_t id;
+    struct memo *memo; // the snapshot's
     bool has_tbs, has_spki;
     struct sha256_hash tbs;     // where has_tbs
     struct sha256_hash spki;    // where has_spki

@@ -548,7 +548,9 @@ bool show_issuance(struct issuance *out, const struct question *question,
                         .err = err};
     bool ok;
 
-    *out = (struct issuance){.id = group->id, .has_tbs = facts->has_tbs};
+    *out = (struct issuance){.id = group->id,
+                             .memo = snapshot_memo(shelf->snapshot),
+                             .has_tbs = facts->has_tbs};
     if (facts->has_tbs) out->tbs = facts->group;
     ok = read_sightings(&show);
     if (ok) settle_issuers(out);

@@ -127,8 +127,30 @@ static void append_printable(struct buffer *out, struct bytes text)
     buffer_append(out, bytes_of(text.data + start, text.len - start));
 }
 
+// Of eight bytes: the top bit of each that is less than `n`, at most 128; and
+// of each that is `c`.  Exact where no byte has its top bit set.
+static uint64_t below(uint64_t word, uint8_t n)
+{
+    return (word - UINT64_MAX / 255 * n) & ~word;
+}
+
+static uint64_t equals(uint64_t word, uint8_t c)
+{
+    return below(word ^ UINT64_MAX / 255 * c, 1);
+}
+
 static bool is_plain(struct bytes bytes)
 {
+    enum { STEP = 8 };
+
+    for (; bytes.len >= STEP; (void)bytes_skip(&bytes, STEP)) {
+        uint64_t word, odd;
+
+        memcpy(&word, bytes.data, sizeof word);
+        odd = word | below(word, 0x20) | equals(word, '"') |
+              equals(word, '\\') | equals(word, 0x7f);
+        if ((odd & UINT64_MAX / 255 * 0x80) != 0) return false;
+    }
     for (size_t i = 0; i < bytes.len; i++) {
         uint8_t byte = bytes.data[i];
 

@@ -10,16 +10,33 @@ static const char base64_digits[] =
 
 void text_append_hex(struct buffer *out, struct bytes bytes)
 {
+    uint8_t *to;
+
     if (!buffer_reserve(out, 2 * bytes.len)) return;
+    to = out->data + out->len;
     for (size_t i = 0; i < bytes.len; i++) {
-        out->data[out->len++] = (uint8_t)hex_digits[bytes.data[i] >> 4];
-        out->data[out->len++] = (uint8_t)hex_digits[bytes.data[i] & 15];
+        *to++ = (uint8_t)hex_digits[bytes.data[i] >> 4];
+        *to++ = (uint8_t)hex_digits[bytes.data[i] & 15];
     }
+    out->len += 2 * bytes.len;
 }
 
 void text_append_base64(struct buffer *out, struct bytes bytes)
 {
+    uint8_t *to;
+
     if (!buffer_reserve(out, (bytes.len + 2) / 3 * 4)) return;
+    for (to = out->data + out->len; bytes.len >= 3; bytes.data += 3) {
+        uint32_t word = (uint32_t)bytes.data[0] << 16 |
+                        (uint32_t)bytes.data[1] << 8 | bytes.data[2];
+
+        *to++ = (uint8_t)base64_digits[word >> 18];
+        *to++ = (uint8_t)base64_digits[word >> 12 & 63];
+        *to++ = (uint8_t)base64_digits[word >> 6 & 63];
+        *to++ = (uint8_t)base64_digits[word & 63];
+        bytes.len -= 3;
+    }
+    out->len = (size_t)(to - out->data);
     while (bytes.len > 0) {
         size_t len = bytes.len < 3 ? bytes.len : 3;
         uint32_t word = (uint32_t)bytes.data[0] << 16;

@@ -2,8 +2,6 @@
 
 #include "index/entry/der.h"
 
-#include <stdio.h>
-
 #include "index/base/text.h"
 
 enum { HIGH_NUMBER_OCTETS_MAX = 8 };
@@ -265,25 +263,38 @@ static bool take_arc(struct bytes *oid, uint64_t *arc)
     return true;
 }
 
+// Writes a dot and a number behind what is there; 0: there is no room.
+static size_t write_arc(char out[DER_OID_TEXT_MAX], size_t used, uint64_t arc)
+{
+    char digits[20];
+    size_t at = sizeof digits, len;
+
+    do {
+        digits[--at] = (char)('0' + arc % 10);
+        arc /= 10;
+    } while (arc != 0);
+    len = sizeof digits - at;
+    if (used + 1 + len >= DER_OID_TEXT_MAX) return 0;
+    out[used] = '.';
+    memcpy(out + used + 1, digits + at, len);
+    out[used + 1 + len] = '\0';
+    return used + 1 + len;
+}
+
 static bool write_oid(char out[DER_OID_TEXT_MAX], struct bytes oid)
 {
     uint64_t arc, root;
-    int used;
+    size_t used;
 
     if (!take_arc(&oid, &arc)) return false;
     root = arc < 80 ? arc / 40 : 2;
-    used = snprintf(out, DER_OID_TEXT_MAX, "%d.%llu", (int)root,
-                    (unsigned long long)(arc - root * 40));
-    while (oid.len > 0) {
-        size_t room = DER_OID_TEXT_MAX - (size_t)used;
-        int more;
-
+    out[0] = (char)('0' + root);
+    used = write_arc(out, 1, arc - root * 40);
+    while (used != 0 && oid.len > 0) {
         if (!take_arc(&oid, &arc)) return false;
-        more = snprintf(out + used, room, ".%llu", (unsigned long long)arc);
-        if (more < 0 || (size_t)more >= room) return false;
-        used += more;
+        used = write_arc(out, used, arc);
     }
-    return true;
+    return used != 0;
 }
 
 char *der_oid_text(char out[DER_OID_TEXT_MAX], struct bytes oid)

@@ -60,8 +60,8 @@ static bool append_log(struct buffer *out, struct snapshot *snapshot,
     return true;
 }
 
-bool native_append_logs(struct buffer *out, struct snapshot *snapshot,
-                        uint64_t now_ms, struct err *err)
+static bool write_logs(struct buffer *out, struct snapshot *snapshot,
+                       uint64_t now_ms, struct err *err)
 {
     struct row row = {.out = out};
 
@@ -75,6 +75,42 @@ bool native_append_logs(struct buffer *out, struct snapshot *snapshot,
     }
     buffer_append_byte(out, ']');
     return true;
+}
+
+// What the logs' text depends on besides the snapshot: a log becomes stale by
+// the clock alone.
+static void append_statuses(struct buffer *out, const struct snapshot *snapshot,
+                            uint64_t now_ms)
+{
+    for (size_t i = 0; i < snapshot_num_logs(snapshot); i++) {
+        buffer_append_byte(
+            out, (uint8_t)log_status(snapshot_log(snapshot, i), now_ms));
+    }
+}
+
+bool native_append_logs(struct buffer *out, struct snapshot *snapshot,
+                        uint64_t now_ms, struct err *err)
+{
+    struct memo *memo = snapshot_memo(snapshot);
+    size_t start = out->len;
+    struct buffer key = {0};
+    struct bytes made;
+    bool ok = true;
+
+    append_statuses(&key, snapshot, now_ms);
+    if (!buffer_ok(&key)) {
+        ok = write_logs(out, snapshot, now_ms, err);
+    } else if (memo_find(memo, MEMO_LOGS, buffer_bytes(&key), &made)) {
+        buffer_append(out, made);
+    } else {
+        ok = write_logs(out, snapshot, now_ms, err);
+        if (ok && buffer_ok(out)) {
+            memo_keep(memo, MEMO_LOGS, buffer_bytes(&key),
+                      bytes_of(out->data + start, out->len - start));
+        }
+    }
+    buffer_cleanup(&key);
+    return ok;
 }
 
 // ------------------------------------------------------------- an answer
@@ -95,20 +131,21 @@ static bool append_stream_logs(struct native *native, struct snapshot *snapshot,
                                uint64_t now_ms, struct buffer *out,
                                struct err *err)
 {
-    struct buffer logs = {0};
+    size_t start = out->len, at;
+    struct bytes logs;
 
-    if (!native_append_logs(&logs, snapshot, now_ms, err)) {
-        buffer_cleanup(&logs);
-        return false;
+    buffer_append_text(out, ",\"logs\":");
+    at = out->len;
+    if (!native_append_logs(out, snapshot, now_ms, err)) return false;
+    if (!native->stream || !buffer_ok(out)) return true;
+    logs = bytes_of(out->data + at, out->len - at);
+    if (bytes_equal(logs, buffer_bytes(&native->logs))) {
+        out->len = start;
+        return true;
     }
-    if (!buffer_ok(&logs)) out->failed = true;
-    if (!native->stream ||
-        !bytes_equal(buffer_bytes(&logs), buffer_bytes(&native->logs))) {
-        buffer_append_text(out, ",\"logs\":");
-        buffer_append(out, buffer_bytes(&logs));
-    }
-    buffer_cleanup(&native->logs);
-    native->logs = logs;
+    buffer_reset(&native->logs);
+    buffer_append(&native->logs, logs);
+    if (!buffer_ok(&native->logs)) out->failed = true;
     return true;
 }
 

@@ -29,6 +29,9 @@ struct native {
     struct buffer logs; // as last written in this stream
 };
 
+// What the snapshot's memo keeps of these shapes.
+enum { MEMO_LOGS = 1, MEMO_ISSUER };
+
 // native_begin makes ready for the next answer.
 void native_begin(struct native *native);
 

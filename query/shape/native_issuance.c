@@ -211,6 +211,26 @@ static void append_flags(struct buffer *out, uint32_t flags)
 
 // ------------------------------------------------------------- an issuance
 
+// There are few issuers.
+static void append_issuer_names(struct buffer *out,
+                                const struct issuance *issuance)
+{
+    struct bytes name = issuance->shown->entry->cert.issuer, made;
+    size_t start = out->len;
+
+    if (memo_find(issuance->memo, MEMO_ISSUER, name, &made)) {
+        buffer_append(out, made);
+        return;
+    }
+    buffer_append_text(out, "{\"name\":");
+    append_name_text(out, name);
+    buffer_append_text(out, ",\"common_name\":");
+    append_made(out, cert_append_common_name, name);
+    if (!buffer_ok(out)) return;
+    memo_keep(issuance->memo, MEMO_ISSUER, name,
+              bytes_of(out->data + start, out->len - start));
+}
+
 static void append_issuer(struct buffer *out, const struct issuance *issuance)
 {
     static const char *const verified[] = {
@@ -218,13 +238,9 @@ static void append_issuer(struct buffer *out, const struct issuance *issuance)
         [KEY_VERIFIED] = "true",
         [KEY_REFUTED] = "false",
     };
-    struct bytes name = issuance->shown->entry->cert.issuer;
     struct row row = {.out = out};
 
-    buffer_append_text(out, "{\"name\":");
-    append_name_text(out, name);
-    buffer_append_text(out, ",\"common_name\":");
-    append_made(out, cert_append_common_name, name);
+    append_issuer_names(out, issuance);
     buffer_append_text(out, ",\"key_sha256\":");
     put_hash(out, issuance->has_issuer_key, &issuance->issuer_key);
     buffer_append_text(out, ",\"key_verified\":");

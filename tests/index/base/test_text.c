@@ -161,6 +161,27 @@ static void verbatim_strings_read_back(void **state)
     buffer_cleanup(&out);
 }
 
+// Eight bytes are looked at side by side: each value at each place.
+static void strings_are_escaped_wherever_they_must(void **state)
+{
+    (void)state;
+    for (unsigned value = 0; value < 256; value++) {
+        for (size_t at = 0; at < 19; at++) {
+            bool is_plain =
+                value >= 0x20 && value < 0x7f && value != '"' && value != '\\';
+            struct buffer out = {0};
+            uint8_t text[19];
+
+            memset(text, 'a' + (int)at, sizeof text);
+            text[at] = (uint8_t)value;
+            json_append_string(&out, bytes_of(text, sizeof text));
+            CHECK((out.len == sizeof text + 2) == is_plain);
+            CHECK(!is_plain || memcmp(out.data + 1, text, sizeof text) == 0);
+            buffer_cleanup(&out);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +191,7 @@ int main(void)
         cmocka_unit_test(escapes_what_does_not_print),
         cmocka_unit_test(pem_has_lines_of_64_characters),
         cmocka_unit_test(verbatim_strings_read_back),
+        cmocka_unit_test(strings_are_escaped_wherever_they_must),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
