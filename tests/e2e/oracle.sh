@@ -1,6 +1,7 @@
 #!/bin/bash
 # oracle - random questions over the socket against a naive reader of the tiles
 # that went in (tests/oracle): before and after a compaction under the server.
+# And the JSON of every endpoint against its schema (tests/schema).
 #
 # QUESTIONS says how many; SEED which.
 . "$(dirname "$0")/lib.sh"
@@ -26,5 +27,6 @@ ask() {
         "first log=$dir/first" "second log=$dir/second"
 }
 ask $((questions / 2)) "$seed"
+python3 "$(dirname "$0")/../oracle/schemas.py" "$dir/sock"
 "$SANCT" index compact -i "$dir/index" --progress none >/dev/null
 ask $((questions - questions / 2)) $((seed + 1))
