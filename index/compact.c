@@ -83,9 +83,7 @@ static bool add_entry(struct join *join, struct segment_writer *writer,
     uint64_t issuer = 0;
 
     if (!snapshot_record(join->snapshot, id, &record, &plain, &join->arena,
-                         err) ||
-        !snapshot_group(join->snapshot, id, &record.facts.group, &join->arena,
-                        err)) {
+                         err)) {
         return false;
     }
     chain = record.chain;

@@ -281,8 +281,17 @@ static bool check(const struct segment_reader *reader, struct place *place,
         block_open(place->key, place->block, &place->content)) {
         return true;
     }
-    return segment_damaged(reader->segment->path,
-                           "the checksum of a block differs", err);
+    return err_set(err, ERR_INDEX,
+                   "index damaged: %s: the checksum of the block that ends "
+                   "with entry %" PRIu64 " differs",
+                   reader->segment->path, place->last_id);
+}
+
+static bool entry_damaged(const struct segment_reader *reader, uint64_t id,
+                          const char *what, struct err *err)
+{
+    return err_set(err, ERR_INDEX, "index damaged: %s: entry %" PRIu64 ": %s",
+                   reader->segment->path, id, what);
 }
 
 bool segment_facts_block(struct segment_reader *reader, uint64_t id,
@@ -312,7 +321,7 @@ bool segment_read_facts(struct segment_reader *reader, uint64_t id,
     }
     return facts_read(facts, reader->facts.content, reader->facts.last_id,
                       id) ||
-           segment_damaged(reader->segment->path, "facts cannot be read", err);
+           entry_damaged(reader, id, "its facts cannot be read", err);
 }
 
 static bool read_size(struct bytes *view, size_t *size)
@@ -467,14 +476,13 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
         return false;
     }
     if (!find_frame(reader, id, &frame, &at)) {
-        return segment_damaged(reader->segment->path, "a block cannot be read",
-                               err);
+        return entry_damaged(reader, id, "its block cannot be read", err);
     }
-    if (!unpack(reader, &frame, err)) return false;
+    if (!unpack(reader, &frame, err))
+        return err_wrap(err, "entry %" PRIu64, id);
     set_facts(&record->facts, &facts);
     if (!read_record(reader, at, &facts, record)) {
-        return segment_damaged(reader->segment->path, "a record cannot be read",
-                               err);
+        return entry_damaged(reader, id, "its record cannot be read", err);
     }
     *plain = record->payload;
     return true;

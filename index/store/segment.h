@@ -63,7 +63,8 @@ MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
 // segment_writer_add adds the next id's entry: its record as record_of set it,
 // with the chain (the index's numbers), and the payload as it is before
 // compression.  `issuer` is a number of the caller's, told by the facts: what
-// an issuer's filter is answered by.
+// an issuer's filter is answered by.  A record that came out of a segment may
+// lack its group (zeros); then facts.group_mark tells it.
 MUST_USE bool segment_writer_add(struct segment_writer *writer,
                                  const struct record *record, uint32_t issuer,
                                  struct bytes plain, struct err *err);

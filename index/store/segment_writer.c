@@ -151,6 +151,16 @@ static bool put_facts(struct segment_writer *writer, struct err *err)
     return put(writer, writer->dbs.facts, key, block, err);
 }
 
+static uint64_t mark_of(const struct segment_writer *writer,
+                        const struct entry_facts *facts)
+{
+    static const struct sha256_hash none;
+
+    return sha256_equal(&facts->group, &none)
+               ? facts->group_mark
+               : segment_group(writer->stat.group_seed, &facts->group);
+}
+
 static bool add_facts(struct segment_writer *writer,
                       const struct entry_facts *facts, uint32_t issuer,
                       struct err *err)
@@ -164,7 +174,7 @@ static bool add_facts(struct segment_writer *writer,
         .not_after = facts->not_after,
         .flags = facts->flags,
         .has_tbs = facts->has_tbs,
-        .group = segment_group(writer->stat.group_seed, &facts->group),
+        .group = mark_of(writer, facts),
         .issuer = issuer,
     };
 
