@@ -445,7 +445,8 @@ static void write_segment(const struct records *records, size_t half,
     struct err err;
     uint64_t start = measure_cpu_ns(), num = 0;
 
-    OR_DIE(segment_writer_open(&writer, path_of("segment"), 0, 1, &err));
+    OR_DIE(segment_writer_open(&writer, path_of("segment"), 0, 1,
+                               (struct bytes){0}, &err));
     for (size_t r = 0; r < rounds; r++) {
         size_t at = first;
 

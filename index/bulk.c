@@ -398,6 +398,7 @@ void bulk_close(struct index *index)
     set_cleanup(&bulk->filling);
     set_cleanup(&bulk->flushing);
     sort_cleanup(&bulk->sort);
+    buffer_cleanup(&bulk->dictionary);
     (void)pthread_cond_destroy(&bulk->merge_changed);
     (void)pthread_mutex_destroy(&bulk->merge_mutex);
     (void)pthread_cond_destroy(&bulk->flush_changed);

@@ -64,7 +64,9 @@ struct bulk {
     bool flush_started, flush_stop, flushing_busy, failed;
     struct err flush_err;
     struct bulk_set flushing; // the thread's while it is busy
-    struct sort sort;         // likewise
+    struct sort sort;         // likewise, and what follows
+    struct buffer dictionary; // for the next segments; empty: to be learnt
+    size_t dictionary_uses;
 
     pthread_mutex_t merge_mutex; // of what follows
     pthread_cond_t merge_changed;

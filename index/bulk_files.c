@@ -11,6 +11,10 @@
 #include "index/store/run.h"
 #include "index/store/segment.h"
 
+// So many segments share a dictionary: entries of the same logs are alike, and
+// learning one takes longer than compressing ten thousand of them.
+enum { DICTIONARY_SEGMENTS = 16 };
+
 struct flush;
 
 // What becomes one segment.
@@ -19,6 +23,7 @@ struct part {
     size_t first, end; // chunks of the set
     uint64_t first_id;
     struct catalogue_file file;
+    struct buffer dictionary; // that it was written with
     pthread_t thread;
     bool started, ok;
     struct err err;
@@ -166,11 +171,12 @@ static bool write_segment(struct part *part, struct err *err)
 
     if (!files_path(&index->files, &part->file, path, err) ||
         !segment_writer_open(&writer, path, part->first_id, index->group_seed,
-                             err)) {
+                             buffer_bytes(&index->bulk.dictionary), err)) {
         return false;
     }
     ok = write_records(part, writer, err) &&
          segment_writer_finish(writer, &stat, err);
+    if (ok) buffer_append(&part->dictionary, segment_writer_dictionary(writer));
     segment_writer_close(writer);
     if (!ok) return false;
     part->file.first_id = stat.first_id;
@@ -365,12 +371,32 @@ static void remove_files(struct flush *flush)
     files_remove(files, &flush->run, 1);
 }
 
+// What the first segment learnt serves the next ones, for a while.
+static void keep_dictionary(struct flush *flush)
+{
+    struct bulk *bulk = &flush->index->bulk;
+
+    if (bulk->dictionary.len == 0) {
+        bulk->dictionary_uses = 0;
+        buffer_append(&bulk->dictionary,
+                      buffer_bytes(&flush->parts[0].dictionary));
+    }
+    bulk->dictionary_uses += flush->num_parts;
+    if (bulk->dictionary_uses >= DICTIONARY_SEGMENTS ||
+        !buffer_ok(&bulk->dictionary)) {
+        buffer_cleanup(&bulk->dictionary);
+    }
+}
+
 static bool write_all(struct flush *flush, struct err *err)
 {
     if (!number_issuers(flush, err) || !cut(flush, err)) return false;
     flush->run = (struct catalogue_file){
         .kind = CATALOGUE_RUN, .number = bulk_take_number(flush->index)};
-    if (write_files(flush, err) && name_files(flush, err)) return true;
+    if (write_files(flush, err) && name_files(flush, err)) {
+        keep_dictionary(flush);
+        return true;
+    }
     // Of a commit that failed nobody knows what the disk holds.
     if (!flush->index->dead) remove_files(flush);
     return false;
@@ -392,6 +418,9 @@ bool bulk_write_files(struct index *index, const struct bulk_set *set,
         free(flush.numbers[i]);
     }
     free(flush.numbers);
+    for (size_t i = 0; i < flush.num_parts; i++) {
+        buffer_cleanup(&flush.parts[i].dictionary);
+    }
     free(flush.parts);
     if (ok) bulk_merge_wanted(index, 1);
     return ok;

@@ -103,7 +103,7 @@ static bool begin_segment(struct tail_work *work, uint64_t id, struct err *err)
     work->next_id = id;
     return files_path(&work->index->files, file, path, err) &&
            segment_writer_open(&work->writer, path, id, work->index->group_seed,
-                               err);
+                               (struct bytes){0}, err);
 }
 
 static bool add_entry(struct tail_work *work, uint64_t id, struct err *err)

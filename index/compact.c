@@ -100,8 +100,8 @@ static bool write_joined(struct join *join, const char *path,
     struct segment_stat stat;
     bool ok;
 
-    ok =
-        segment_writer_open(&writer, path, first, join->index->group_seed, err);
+    ok = segment_writer_open(&writer, path, first, join->index->group_seed,
+                             (struct bytes){0}, err);
     for (uint64_t id = first; ok && id < end; id++) {
         ok = add_entry(join, writer, id, err) && goes_on(join, err);
         reset(&join->arena);

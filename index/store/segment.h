@@ -55,10 +55,15 @@ struct segment_writer;
 
 // segment_writer_open makes the file `path`, which must not exist, for entries
 // from `first_id` on.  The first records wait in memory, up to some MiB,
-// until templates and a dictionary were learnt from them.
+// until templates were learnt from them, and, where `dictionary` is empty, a
+// dictionary.
 MUST_USE bool segment_writer_open(struct segment_writer **out, const char *path,
                                   uint64_t first_id, uint64_t group_seed,
-                                  struct err *err);
+                                  struct bytes dictionary, struct err *err);
+
+// segment_writer_dictionary is what it was given or learnt, once it is
+// finished and until it is closed: for the next segment of entries like these.
+struct bytes segment_writer_dictionary(const struct segment_writer *writer);
 
 // segment_writer_add adds the next id's entry: its record as record_of set it,
 // with the chain (the index's numbers), and the payload as it is before

@@ -36,6 +36,7 @@ struct segment_writer {
     struct segment_dbs dbs;
     struct template_writer *templates;
     struct zstd_dictionary *dictionary; // NULL: none
+    struct buffer dictionary_bytes;     // given, or learnt
     struct zstd_codec *codec;
     size_t uncommitted;
     uint64_t next_id;  // of the next record that is added
@@ -99,11 +100,13 @@ static bool put_meta(struct segment_writer *writer, const char *name,
 }
 
 static bool writer_init(struct segment_writer *writer, const char *path,
-                        struct err *err)
+                        struct bytes dictionary, struct err *err)
 {
     writer->path = strdup(path);
     writer->held = calloc(LEARN_RECORDS, sizeof *writer->held);
+    buffer_append(&writer->dictionary_bytes, dictionary);
     if (writer->path == NULL || writer->held == NULL ||
+        !buffer_ok(&writer->dictionary_bytes) ||
         !template_writer_new(&writer->templates)) {
         return segment_no_memory(path, err);
     }
@@ -115,7 +118,7 @@ static bool writer_init(struct segment_writer *writer, const char *path,
 
 bool segment_writer_open(struct segment_writer **out, const char *path,
                          uint64_t first_id, uint64_t group_seed,
-                         struct err *err)
+                         struct bytes dictionary, struct err *err)
 {
     struct segment_writer *writer = calloc(1, sizeof *writer);
 
@@ -126,7 +129,7 @@ bool segment_writer_open(struct segment_writer **out, const char *path,
     writer->stat = (struct segment_stat){
         .first_id = first_id, .end_id = first_id, .group_seed = group_seed};
     facts_begin(&writer->facts, first_id);
-    if (!writer_init(writer, path, err)) {
+    if (!writer_init(writer, path, dictionary, err)) {
         segment_writer_close(writer);
         return false;
     }
@@ -366,18 +369,23 @@ static bool tell_held(struct segment_writer *writer, struct told *told,
 static bool learn_dictionary(struct segment_writer *writer,
                              const size_t *text_lens, struct err *err)
 {
-    struct buffer dictionary = {0};
-    bool ok = zstd_train(&dictionary, buffer_bytes(&writer->text), text_lens,
-                         writer->num_held, err);
+    struct buffer *dictionary = &writer->dictionary_bytes;
 
-    if (ok && dictionary.len > 0) {
-        ok = zstd_dictionary_new(&writer->dictionary, buffer_bytes(&dictionary),
-                                 err) &&
-             put_meta(writer, SEGMENT_DICTIONARY, buffer_bytes(&dictionary),
-                      err);
+    if (dictionary->len == 0 &&
+        !zstd_train(dictionary, buffer_bytes(&writer->text), text_lens,
+                    writer->num_held, err)) {
+        return false;
     }
-    buffer_cleanup(&dictionary);
-    return ok;
+    return dictionary->len == 0 ||
+           (zstd_dictionary_new(&writer->dictionary, buffer_bytes(dictionary),
+                                err) &&
+            put_meta(writer, SEGMENT_DICTIONARY, buffer_bytes(dictionary),
+                     err));
+}
+
+struct bytes segment_writer_dictionary(const struct segment_writer *writer)
+{
+    return buffer_bytes(&writer->dictionary_bytes);
 }
 
 static bool add_all_told(struct segment_writer *writer, const struct told *told,
@@ -522,6 +530,7 @@ void segment_writer_close(struct segment_writer *writer)
     }
     template_writer_free(writer->templates);
     zstd_dictionary_free(writer->dictionary);
+    buffer_cleanup(&writer->dictionary_bytes);
     zstd_codec_free(writer->codec);
     facts_cleanup(&writer->facts);
     frame_cleanup(&writer->frame);

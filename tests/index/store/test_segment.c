@@ -115,7 +115,7 @@ static void write_segment(size_t num, struct segment_stat *stat)
 
     (void)unlink(path_of("segment"));
     assert_true(segment_writer_open(&writer, path_of("segment"), FIRST_ID,
-                                    GROUP_SEED, &err));
+                                    GROUP_SEED, (struct bytes){0}, &err));
     for (size_t i = 0; i < num; i++) {
         assert_true(segment_writer_add(writer, &records[i], (uint32_t)(i % 9),
                                        plains[i], &err));
@@ -216,7 +216,8 @@ static void nothing_is_left_of_what_was_not_finished(void **state)
 
     (void)state;
     (void)unlink(path_of("segment"));
-    assert_true(segment_writer_open(&writer, path_of("segment"), 1, 2, &err));
+    assert_true(segment_writer_open(&writer, path_of("segment"), 1, 2,
+                                    (struct bytes){0}, &err));
     assert_true(segment_writer_add(writer, &records[0], 0, plains[0], &err));
     segment_writer_close(writer);
     assert_int_equal(access(path_of("segment"), F_OK), -1);
