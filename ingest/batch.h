@@ -37,8 +37,9 @@ struct batch {
     struct reader *reader;
     struct batch *next; // in the reader's or the writer's list
     struct chunk *chunk;
-    struct chunk_proof proof;        // head.served is the reader's
-    uint64_t first, end;             // planned; `end` is where it will end
+    struct chunk_proof proof; // head.served is the reader's
+    uint64_t first, end;      // planned; `end` is where it will end
+    uint64_t begun_ms;
     struct merkle_frontier frontier; // after the last entry added
     struct sha256_hash *leaves;      // hashes of all entries
     struct buffer issuers;           // certificates, u32 length before each

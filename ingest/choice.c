@@ -353,14 +353,20 @@ static bool choose_from_list(struct choice *choice,
 
         if (!is_on_disk(source)) {
             names[asked.num_names++] = source;
-        } else if (!archive_part_open(&part, source, err) ||
-                   !add_part(choice, part, err)) {
+        } else if (archive_part_open(&part, source, err)) {
+            if (!add_part(choice, part, err)) return false;
+        } else if (err->code != ERR_VERIFY) {
             return false;
+        } else {
+            // It costs its own log, and which that is it does not say.
+            log_line(LOG_ERROR, "%s", err->text);
+            choice->num_unopened++;
         }
     }
     if (asked.num_names == 0 && !asked.all && asked.num_operators == 0 &&
         asked.states == NULL) {
-        return true; // zips and folders alone
+        // Zips and folders alone: one of them at least.
+        return choice->num_logs > 0 || choice->num_unopened == 0;
     }
     return add_selected(choice, &asked, err);
 }

@@ -10,7 +10,8 @@
 // compared, and believed only where --log names it.
 //
 // Result    ERR_USAGE, ERR_CONFIG, ERR_NETWORK, ERR_VERIFY (a zip that cannot
-//           be opened): before anything is written.
+//           be opened, and no other log than its own): before anything is
+//           written.
 
 #pragma once
 
@@ -29,6 +30,7 @@ struct chosen_log {
 struct choice {
     struct chosen_log *logs;
     size_t num_logs;
+    size_t num_unopened; // zips of a list's logs, said already
     bool has_list;
     struct log_list list; // as read; with `all` logs may have left it
     bool whole;           // the list was asked for as a whole

@@ -261,6 +261,10 @@ static int ingest(const struct options *options, const struct choice *choice,
                                               .signals = signals,
                                               .may_grow = given.may_grow},
                             err);
+        // A zip that cannot be opened counts as a log that failed.
+        if (choice->num_unopened > 0 && code < err_exit_code(ERR_VERIFY)) {
+            code = err_exit_code(ERR_VERIFY);
+        }
     } else {
         code = err_exit_code(err->code);
     }

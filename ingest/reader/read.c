@@ -17,6 +17,8 @@
 
 enum {
     JOIN_PARTS = BATCH_PARTS_MAX / 2,
+    // A batch that fills slowly is proven and written as far as it is.
+    SLOW_BATCH_MS = 10 * 1000,
 };
 
 uint64_t read_chunk_end(const struct reader *reader, uint64_t first)
@@ -52,6 +54,7 @@ bool read_open_batch(struct reader *reader, uint64_t end)
 
         if (batch->state != BATCH_FREE) continue;
         batch->state = BATCH_FILLING;
+        batch->begun_ms = ring_now_ms();
         batch_reset(batch, &reader->log, &reader->frontier, end);
         reader->filling = batch;
         return true;
@@ -253,6 +256,9 @@ static bool take_piece(struct reader *reader)
     piece->part = NULL;
     reader->frontier = batch->frontier;
     if (!pieces_pop(reader)) return false;
+    if (ring_now_ms() - batch->begun_ms >= SLOW_BATCH_MS) {
+        batch->end = batch->frontier.size;
+    }
     if (batch_is_full(batch)) return close_batch(reader);
     join(reader, batch);
     return true;

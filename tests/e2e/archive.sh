@@ -45,6 +45,13 @@ read_zips 0 by_key --key "$key" --origin "$origin" "$dir"/zips/*.zip
 for index in by_log by_zip by_list by_key; do
     [ "$(digest $index)" = "$(digest network)" ] || die "$index differs from the network in digest"
 done
+# One that cannot be opened, among those of a list: named, and the rest is read.
+head -c 5000 "$dir/zips/004.zip" >"$dir/cut.zip"
+read_zips 5 with_cut --log-list "$dir/list.json" "$dir"/zips/00[43210].zip "$dir/cut.zip"
+says cut.zip
+[ "$(digest with_cut)" = "$(digest network)" ] || die "a zip that cannot be opened cost more than itself"
+read_zips 5 only_cut --log-list "$dir/list.json" "$dir/cut.zip"
+says cut.zip
 read_zips 2 no_origin --key "$key" "$dir"/zips/*.zip
 says --origin
 read_zips 3 no_key "$dir"/zips/*.zip
