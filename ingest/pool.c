@@ -222,3 +222,18 @@ uint64_t pool_cpu_ns(void)
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
+
+void cpu_meter_start(struct cpu_meter *meter)
+{
+    meter->weight = meter->num < CPU_SAMPLE        ? 1
+                    : meter->num % CPU_SAMPLE == 0 ? CPU_SAMPLE
+                                                   : 0;
+    meter->num++;
+    if (meter->weight > 0) meter->begun = pool_cpu_ns();
+}
+
+uint64_t cpu_meter_stop(struct cpu_meter *meter)
+{
+    if (meter->weight == 0) return 0;
+    return (pool_cpu_ns() - meter->begun) * meter->weight;
+}

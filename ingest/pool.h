@@ -24,6 +24,15 @@
 struct pool; // opaque
 struct job;
 
+// Processor time of what happens often.  Asking for it is a system call: after
+// the first few times one in CPU_SAMPLE is measured, and stands for them all.
+enum { CPU_SAMPLE = 16 };
+
+struct cpu_meter {
+    unsigned num, weight;
+    uint64_t begun;
+};
+
 // What a thread reads bodies with; buffers and arenas are the job's alone.
 struct worker {
     struct inflater *inflater;
@@ -31,6 +40,7 @@ struct worker {
     struct buffer inflated;
     struct arena arena; // of a body
     struct arena entry; // of one entry
+    struct cpu_meter meter;
 };
 
 typedef void job_run(struct job *job, struct worker *worker);
@@ -81,3 +91,8 @@ void pool_take_back(struct pool_door *door);
 
 // pool_cpu_ns is the processor time of the calling thread.
 uint64_t pool_cpu_ns(void);
+
+// cpu_meter_start begins to measure, cpu_meter_stop says how many nanoseconds
+// that were; on one thread.
+void cpu_meter_start(struct cpu_meter *meter);
+uint64_t cpu_meter_stop(struct cpu_meter *meter);

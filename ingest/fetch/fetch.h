@@ -72,7 +72,8 @@ struct fetch_request {
     enum fetch_fault fault;
     struct err err;          // when not FETCH_ANSWERED: ERR_NETWORK, ERR_MEMORY
     unsigned status;         // 0 when there is none
-    struct buffer body;      // as sent: gzip begins with 1f 8b
+    struct buffer body;      // as sent: gzip begins with 1f 8b; room that it
+                             // has before is used
     bool has_retry_after;    // and it could be read
     uint64_t retry_after_ms; // from now on, as the log said it: not clamped
     char location[FETCH_LOCATION_MAX];         // escaped

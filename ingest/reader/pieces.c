@@ -35,10 +35,10 @@ static bool take_entries(struct piece *piece, struct worker *worker,
                          struct err *err)
 {
     struct reader *reader = piece->context;
-    uint64_t begun = pool_cpu_ns();
     struct part *part = piece->part;
 
     (void)err;
+    cpu_meter_start(&worker->meter);
     part_reset(part, &reader->log, piece->first);
     for (unsigned i = 0; !reader->spooling && i < piece->num_entries; i++) {
         if (encode(piece, i, worker)) continue;
@@ -46,7 +46,7 @@ static bool take_entries(struct piece *piece, struct worker *worker,
         break;
     }
     part_finish(part);
-    part->cpu_ns = pool_cpu_ns() - begun;
+    part->cpu_ns = cpu_meter_stop(&worker->meter);
     part->body_bytes = piece->ask.body.size + piece->ask.file.packed.size;
     if (piece->keep) part->body_bytes += piece->arena.total;
     return true;
@@ -60,8 +60,7 @@ static struct piece *new_piece(struct reader *reader)
 
     if (piece != NULL) {
         reader->spare = piece->next;
-        piece_cleanup(piece);
-        *piece = (struct piece){0};
+        piece_reset(piece);
     } else {
         piece = calloc(1, sizeof *piece);
         if (piece == NULL) return NULL;
@@ -111,9 +110,9 @@ void pieces_drop_held(struct reader *reader)
 static void on_piece(struct piece *piece)
 {
     struct reader *reader = piece->context;
-    uint64_t begun = pool_cpu_ns();
     struct part *part = piece->part;
 
+    cpu_meter_start(&reader->meter);
     issuers_take(reader, piece);
     if (piece->ask.result == ASK_ANSWERED) {
         size_t mean =
@@ -129,7 +128,7 @@ static void on_piece(struct piece *piece)
         piece->is_ready = true;
     }
     read_pump(reader);
-    reader->totals.cpu_ns += pool_cpu_ns() - begun;
+    reader->totals.cpu_ns += cpu_meter_stop(&reader->meter);
 }
 
 static bool ask_piece(struct reader *reader, struct piece *piece,

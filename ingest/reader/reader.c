@@ -295,6 +295,11 @@ static void end_now(struct reader *reader)
         reader->totals.size = reader->log.head_size;
         reader->totals.root = reader->log.head_root;
     }
+    // What an earlier run found wrong did not come right by being out of reach.
+    if (reader->totals.status == READER_PARTIAL &&
+        reader->log.halt != HALT_NONE) {
+        reader->totals.status = READER_HALTED;
+    }
     reader_show(reader);
     asker_close(reader->asker, on_closed, reader);
 }

@@ -130,6 +130,7 @@ struct reader {
     struct subtrees subtrees;
 
     struct reader_totals totals; // the ring thread's
+    struct cpu_meter meter;
     uint64_t started_ms;
     uint64_t num_added; // entries held beyond those at the start
     pthread_mutex_t lock;

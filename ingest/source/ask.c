@@ -15,6 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    // Bodies that were read leave their memory to those that come next: warm,
+    // and without asking the kernel for pages.
+    SPARES_MAX = 8,
+    SPARE_LEN_MAX = 8 << 20,
+};
+
 struct asker {
     struct ring *ring;
     struct fetch *fetch; // NULL: an archive
@@ -29,6 +36,8 @@ struct asker {
     uint64_t progress_ms;      // since when --retry counts
     struct ask *first, **last; // waiting
     struct ask *flight;        // asked
+    struct buffer spares[SPARES_MAX];
+    unsigned num_spares;
     struct ring_op timer;
     struct ring_op post; // brings canceled questions back
     bool pumping;
@@ -287,9 +296,7 @@ static void read_body(struct job *job, struct worker *worker)
     ask->is_read = unpack_body(ask, worker, &ask->why) &&
                    inflate_body(ask, worker, &ask->why) &&
                    (ask->read == NULL || ask->read(ask, worker, &ask->why));
-    if (ask->on_worker && !ask->keep_body) {
-        buffer_cleanup(&ask->body);
-    } else if (ask->content != &ask->body) {
+    if (ask->content != &ask->body && (!ask->on_worker || ask->keep_body)) {
         // The bytes stay where slices of them point to.
         swap_buffers(&ask->body, ask->content);
     }
@@ -330,11 +337,23 @@ static void judge_read(struct asker *asker, struct ask *ask)
     }
 }
 
+// Takes back what is not wanted any more.
+static void spare_body(struct asker *asker, struct buffer *body)
+{
+    if (asker->num_spares < SPARES_MAX && body->size <= SPARE_LEN_MAX &&
+        body->size > 0) {
+        asker->spares[asker->num_spares++] = *body;
+        *body = (struct buffer){0};
+    }
+    buffer_cleanup(body);
+}
+
 static void on_read(struct job *job)
 {
     struct ask *ask = JOB_OWNER(job, struct ask, job);
     struct asker *asker = ask->asker;
 
+    if (!ask->keep_body) spare_body(asker, &ask->body);
     judge_read(asker, ask);
     pump(asker);
     close_if_idle(asker);
@@ -510,6 +529,9 @@ static void start(struct asker *asker, struct ask *ask, uint64_t now)
         .done = on_fetched,
         .context = ask,
     };
+    if (ask->on_worker && asker->num_spares > 0) {
+        ask->request.body = asker->spares[--asker->num_spares];
+    }
     fetch_start(asker->fetch, &ask->request);
 }
 
@@ -637,6 +659,9 @@ static void close_if_idle(struct asker *asker)
         asker->first != NULL || ring_busy(&asker->timer) ||
         ring_busy(&asker->post)) {
         return;
+    }
+    while (asker->num_spares > 0) {
+        buffer_cleanup(&asker->spares[--asker->num_spares]);
     }
     free(asker);
     if (closed != NULL) closed(context);

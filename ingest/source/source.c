@@ -79,6 +79,16 @@ void source_ask_piece(struct source *source, struct piece *piece,
     asker_ask(source->asker, &piece->ask);
 }
 
+void piece_reset(struct piece *piece)
+{
+    struct buffer packed = piece->ask.file.packed;
+
+    piece->ask.file.packed = (struct buffer){0};
+    piece_cleanup(piece);
+    *piece = (struct piece){0};
+    piece->ask.file.packed = packed;
+}
+
 void piece_cleanup(struct piece *piece)
 {
     ask_cleanup(&piece->ask);

@@ -160,7 +160,9 @@ MUST_USE bool source_pin(struct source *source, const struct head *head);
 void source_ask_piece(struct source *source, struct piece *piece,
                       uint64_t first, uint64_t end);
 
-// piece_cleanup frees what a piece holds.
+// piece_reset makes a piece {0} but for memory that it may use again;
+// piece_cleanup frees that, too.
+void piece_reset(struct piece *piece);
 void piece_cleanup(struct piece *piece);
 
 // source_prove asks how a position lies under the pinned head.

@@ -555,6 +555,32 @@ static void faults_come_out_as_they_should(void **state)
     }
 }
 
+// What was wrong is not made right by a log that does not answer.
+static void stays_halted_while_out_of_reach(void **state)
+{
+    struct testlog *log = start(600, "flip-entry=300:77");
+    char *dir = make_dir();
+
+    (void)state;
+    for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+        struct run run = {.api = (enum testlog_api)api};
+        struct outcome outcome;
+
+        test_case = "halted";
+        CHECK(testlog_set_faults(log, "flip-entry=300:77", NULL));
+        outcome = read_log(log, dir, &run);
+        CHECK(outcome.totals.status == READER_HALTED);
+        CHECK(testlog_set_faults(log, "http-503-every=1", NULL));
+        run.retry_ms = 600;
+        outcome = read_log(log, dir, &run);
+        CHECK(outcome.totals.status == READER_HALTED);
+        CHECK(outcome.totals.err.code == ERR_NETWORK);
+        CHECK(outcome.log.halt == HALT_DATA);
+    }
+    drop_dir(dir);
+    testlog_stop(log);
+}
+
 static void evidence_proves_itself(void **state)
 {
     static const char *const cases[] = {"flip-entry=300:77", "flip-hash=300",
@@ -661,6 +687,7 @@ int main(void)
         cmocka_unit_test(finds_out_the_protocol),
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(faults_come_out_as_they_should),
+        cmocka_unit_test(stays_halted_while_out_of_reach),
         cmocka_unit_test(evidence_proves_itself),
         cmocka_unit_test(evidence_of_tiles_proves_itself),
         cmocka_unit_test(forks_halt_until_cleared),
