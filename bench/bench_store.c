@@ -454,7 +454,7 @@ static void write_segment(const struct records *records, size_t half,
             struct record record = records->records[i];
 
             record.facts.group.bytes[0] ^= (uint8_t)r;
-            record.facts.index = num++;
+            num++;
             OR_DIE(segment_writer_add(
                 writer, &record, 1,
                 bytes_of(records->plains.data + at, records->lens[i]), &err));
