@@ -17,17 +17,21 @@ enum {
 void page_append(struct buffer *out, const struct page *page,
                  const struct question *question)
 {
+    struct sha256_hash fingerprint;
     struct buffer plain = {0};
 
     if (page->key.len == 0) {
         buffer_printf(out, "%llu", (unsigned long long)page->id);
         return;
     }
+    if (!question_fingerprint(question, &fingerprint)) {
+        out->failed = true;
+        return;
+    }
     buffer_append_byte(&plain, PAGE_VERSION);
     buffer_append_uint(&plain, page->end_id, ID_LEN);
     buffer_append_uint(&plain, page->id, ID_LEN);
-    buffer_append(&plain,
-                  bytes_of(question->fingerprint.bytes, FINGERPRINT_LEN));
+    buffer_append(&plain, bytes_of(fingerprint.bytes, FINGERPRINT_LEN));
     buffer_append(&plain, page->key);
     if (!buffer_ok(&plain)) out->failed = true;
     buffer_append_byte(out, 'k');
@@ -52,9 +56,10 @@ static bool parse_key(struct page *page, const struct question *question,
     static const char none[] = "no cursor of a page in key order";
     uint8_t *plain = arena_alloc(arena, hex.len / 2 + 1);
     struct bytes rest = bytes_of(plain, hex.len / 2), fingerprint;
+    struct sha256_hash own;
     uint64_t version;
 
-    if (plain == NULL) {
+    if (plain == NULL || !question_fingerprint(question, &own)) {
         return err_set(err, ERR_MEMORY, "after: no memory left for it");
     }
     if (!text_parse_hex(plain, hex.len / 2, hex) ||
@@ -66,8 +71,7 @@ static bool parse_key(struct page *page, const struct question *question,
         return refuse(question, none, err);
     }
     page->key = rest;
-    if (!bytes_equal(fingerprint,
-                     bytes_of(question->fingerprint.bytes, FINGERPRINT_LEN)) ||
+    if (!bytes_equal(fingerprint, bytes_of(own.bytes, FINGERPRINT_LEN)) ||
         question_find_range(question, page->key) == NULL) {
         return refuse(question, "another question's cursor", err);
     }

@@ -438,10 +438,10 @@ static void add_time(struct buffer *out, bool has, int64_t seconds)
 }
 
 // Everything that decides what is found and in which order.
-static bool fingerprint(const struct parser *parser)
+bool question_fingerprint(const struct question *question,
+                          struct sha256_hash *out)
 {
-    const struct filters *filters = parser->filters;
-    struct question *question = parser->question;
+    const struct filters *filters = question->filters;
     struct buffer all = {0};
     bool ok;
 
@@ -467,9 +467,9 @@ static bool fingerprint(const struct parser *parser)
     add_number(&all, (uint64_t)filters->type);
     add_number(&all, (uint64_t)filters->order);
     ok = buffer_ok(&all);
-    if (ok) question->fingerprint = sha256(buffer_bytes(&all));
+    if (ok) *out = sha256(buffer_bytes(&all));
     buffer_cleanup(&all);
-    return ok || no_memory(parser->err);
+    return ok;
 }
 
 bool question_parse(struct question *question, const struct filters *filters,
@@ -494,7 +494,7 @@ bool question_parse(struct question *question, const struct filters *filters,
     }
     if (!parse_what(&parser)) return false;
     if (question->num_ranges == 0) return refuse_what(&parser, "question");
-    return settle_ranges(&parser) && fingerprint(&parser);
+    return settle_ranges(&parser);
 }
 
 bool question_is_range(const struct question *question)

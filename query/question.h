@@ -52,8 +52,6 @@ struct question {
     // prefix) none.
     struct question_range *ranges;
     size_t num_ranges;
-    struct sha256_hash fingerprint; // of everything but limit, after, fields:
-                                    // a cursor belongs to one question
 };
 
 // question_parse reads one WHAT under its filters.  `label` begins a sentence
@@ -62,6 +60,11 @@ MUST_USE bool question_parse(struct question *question,
                              const struct filters *filters, struct bytes what,
                              const char *label, struct arena *arena,
                              struct err *err);
+
+// question_fingerprint is of everything but limit, after, fields: a cursor
+// belongs to one question.  False: no memory.
+MUST_USE bool question_fingerprint(const struct question *question,
+                                   struct sha256_hash *out);
 
 // question_is_range tells whether it asks for a subtree or a prefix, whose
 // pages come in key order.

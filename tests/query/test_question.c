@@ -441,6 +441,7 @@ static void tells_long_subtrees_apart(void **state)
 
 static struct sha256_hash fingerprint_of(const char *query)
 {
+    struct sha256_hash fingerprint;
     struct filters *filters = arena_zalloc(&arena, 1, sizeof *filters);
     struct question question;
     struct bytes what;
@@ -450,7 +451,8 @@ static struct sha256_hash fingerprint_of(const char *query)
     CHECK(filters_from_query(filters, &what, bytes_from_text(query), &arena,
                              &err));
     CHECK(question_parse(&question, filters, what, "q", &arena, &err));
-    return question.fingerprint;
+    CHECK(question_fingerprint(&question, &fingerprint));
+    return fingerprint;
 }
 
 static void tells_questions_apart(void **state)
