@@ -107,7 +107,9 @@ bool lmdb_begin(struct lmdb_txn **out, struct lmdb *env, bool write,
     if (write && !env->writable) {
         return err_set(err, ERR_INDEX, "%s: open for reading only", env->dir);
     }
-    if (write && !check_present(env, err)) return false;
+    if ((write && !check_present(env, err)) || !lmdb_check_broken(env, err)) {
+        return false;
+    }
     txn = calloc(1, sizeof *txn);
     if (txn == NULL) return err_set(err, ERR_MEMORY, "%s: no memory", env->dir);
     // LMDB 0.9.26 to 0.9.31 destroy the lock that another process is about to
@@ -251,13 +253,32 @@ static bool take(const struct lmdb_txn *txn, const MDB_val *val,
                    txn->env->path, val->mv_size);
 }
 
+struct getting {
+    MDB_txn *txn;
+    lmdb_db db;
+    MDB_val *key, *value;
+    int *rc;
+};
+
+static bool get(void *context, struct err *err)
+{
+    const struct getting *g = context;
+
+    (void)err;
+    LMDB_CALL(*g->rc, mdb_get(g->txn, g->db, g->key, g->value));
+    return true;
+}
+
 bool lmdb_get(struct lmdb_txn *txn, lmdb_db db, struct bytes key,
               struct bytes *value, bool *found, struct err *err)
 {
-    MDB_val k = to_val(key), v;
-    int rc;
+    MDB_val k = to_val(key), v = {0};
+    int rc = 0;
 
-    LMDB_CALL(rc, mdb_get(txn->txn, db, &k, &v));
+    if (!lmdb_check_broken(txn->env, err) ||
+        !lmdb_touch(get, &(struct getting){txn->txn, db, &k, &v, &rc}, err)) {
+        return false;
+    }
     *found = rc == 0;
     if (rc == MDB_NOTFOUND) return true;
     if (rc != 0) return lmdb_fail(txn->env, 0, rc, "read", err);
@@ -338,6 +359,22 @@ void lmdb_cursor_close(struct lmdb_cursor *cursor)
     free(cursor);
 }
 
+struct moving {
+    MDB_cursor *cursor;
+    MDB_cursor_op op;
+    MDB_val *key, *value;
+    int *rc;
+};
+
+static bool move_it(void *context, struct err *err)
+{
+    const struct moving *m = context;
+
+    (void)err;
+    LMDB_CALL(*m->rc, mdb_cursor_get(m->cursor, m->key, m->value, m->op));
+    return true;
+}
+
 bool lmdb_cursor_move(struct lmdb_cursor *cursor, enum lmdb_move move,
                       struct bytes *key, struct bytes *value, bool *found,
                       struct err *err)
@@ -348,10 +385,15 @@ bool lmdb_cursor_move(struct lmdb_cursor *cursor, enum lmdb_move move,
         [LMDB_SEEK] = MDB_SET_RANGE,
     };
     MDB_val k = {0}, v = {0};
-    int rc;
+    int rc = 0;
 
+    if (!lmdb_check_broken(cursor->txn->env, err)) return false;
     if (move == LMDB_SEEK) k = to_val(*key);
-    LMDB_CALL(rc, mdb_cursor_get(cursor->cursor, &k, &v, ops[move]));
+    if (!lmdb_touch(move_it,
+                    &(struct moving){cursor->cursor, ops[move], &k, &v, &rc},
+                    err)) {
+        return false;
+    }
     *found = rc == 0;
     if (rc == MDB_NOTFOUND) return true;
     if (rc != 0) return lmdb_fail(cursor->txn->env, 0, rc, "read", err);

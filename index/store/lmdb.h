@@ -131,6 +131,36 @@ MUST_USE bool lmdb_db_size(struct lmdb_txn *txn, lmdb_db db, uint64_t *items,
 // lmdb_size_bytes is the length of the file.
 uint64_t lmdb_size_bytes(const struct lmdb *env);
 
+// Where a value lies in its file.
+struct lmdb_place {
+    int fd;
+    uint64_t offset;
+    const uint8_t *map; // of the whole file
+    size_t map_size;
+    bool is_ours; // its owner may ask the kernel what is in memory
+};
+
+// lmdb_place_of tells it; false where it is not known.
+MUST_USE bool lmdb_place_of(const struct lmdb *env, const uint8_t *at,
+                            struct lmdb_place *place);
+
+// lmdb_path is the name of the file.
+const char *lmdb_path(const struct lmdb *env);
+
+// lmdb_try does `work` so that a page of an immutable file that cannot be read
+// (cut short, a failing disk) ends not the process but the work, as ERR_INDEX
+// and a sentence.  The file counts as broken from then on: nothing more is read
+// from it.  Cursors, transactions and what was built upon them may be in any
+// state after that and can only be closed; lmdb_num_faults counts for this
+// thread, so that their owner sees it.
+typedef bool lmdb_work(void *context, struct err *err);
+MUST_USE bool lmdb_try(lmdb_work *work, void *context, struct err *err);
+uint64_t lmdb_num_faults(void);
+
+// lmdb_touch does `work`, the first that touches some pages, so that under an
+// lmdb_try nothing else is broken off and all is left in order.
+MUST_USE bool lmdb_touch(lmdb_work *work, void *context, struct err *err);
+
 // lmdb_check_readers frees the places of readers that died, whose snapshots
 // would make the file grow.  Cheap; a writer calls it now and then.
 void lmdb_check_readers(struct lmdb *env);

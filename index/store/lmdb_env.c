@@ -235,6 +235,7 @@ static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
     }
     env->device = stat_now.st_dev;
     env->inode = stat_now.st_ino;
+    env->is_ours = stat_now.st_uid == geteuid() || geteuid() == 0;
     lmdb_find_map(env);
     if (!check_length(env, err)) return false;
     if (!env->is_file) lmdb_check_readers(env);
@@ -429,6 +430,24 @@ uint64_t lmdb_size_bytes(const struct lmdb *env)
 
     if (mdb_env_get_fd(env->env, &fd) != 0 || fstat(fd, &now) != 0) return 0;
     return (uint64_t)now.st_size;
+}
+
+bool lmdb_place_of(const struct lmdb *env, const uint8_t *at,
+                   struct lmdb_place *place)
+{
+    *place = (struct lmdb_place){
+        .map = env->map, .map_size = env->map_size, .is_ours = env->is_ours};
+    if (env->map == NULL || at < env->map || at >= env->map + env->map_size ||
+        mdb_env_get_fd(env->env, &place->fd) != 0) {
+        return false;
+    }
+    place->offset = (uint64_t)(at - env->map);
+    return true;
+}
+
+const char *lmdb_path(const struct lmdb *env)
+{
+    return env->path;
 }
 
 void lmdb_check_readers(struct lmdb *env)

@@ -12,7 +12,18 @@
 #include "index/store/lmdb_parts.h"
 
 _Thread_local volatile sig_atomic_t lmdb_inside;
+_Thread_local struct lmdb *volatile lmdb_inside_of;
 struct lmdb *volatile lmdb_all_open;
+
+// Where a thread goes on after a fault; NULL: nowhere.
+struct rescue {
+    sigjmp_buf jump;
+    struct rescue *outer;
+    struct lmdb *env; // that the fault was in
+    sig_atomic_t inside;
+};
+static _Thread_local struct rescue *volatile rescue;
+static _Thread_local uint64_t num_faults;
 
 // ------------------------------------------------------------ damage, loudly
 
@@ -35,10 +46,22 @@ static _Noreturn void end_damaged(const char *path, const char *what)
     _exit(LMDB_EXIT_DAMAGED);
 }
 
+// Goes back to lmdb_try, if there is one and the file can be done without.
+static void give_up(struct lmdb *env)
+{
+    struct rescue *to = rescue;
+
+    if (to == NULL || !env->is_file) return;
+    env->broken = 1;
+    to->env = env;
+    siglongjmp(to->jump, 1);
+}
+
 void lmdb_on_assert(MDB_env *env, const char *message)
 {
-    const struct lmdb *owner = mdb_env_get_userctx(env);
+    struct lmdb *owner = mdb_env_get_userctx(env);
 
+    if (owner != NULL) give_up(owner);
     end_damaged(owner != NULL ? owner->path : "", message);
 }
 
@@ -48,10 +71,11 @@ static void on_fault(int number, siginfo_t *info, void *context)
         number == SIGBUS ? &before_bus : &before_segv;
     const uint8_t *at = info->si_addr;
 
-    for (const struct lmdb *e = lmdb_all_open; e != NULL; e = e->next) {
+    for (struct lmdb *e = lmdb_all_open; e != NULL; e = e->next) {
         bool mapped =
             e->map != NULL && at >= e->map && at < e->map + e->map_size;
 
+        if (mapped || (lmdb_inside != 0 && e == lmdb_inside_of)) give_up(e);
         if (mapped || (lmdb_inside != 0 && e->next == NULL)) {
             end_damaged(e->path, number == SIGBUS
                                      ? "a page cannot be read (file cut short "
@@ -95,6 +119,42 @@ void lmdb_guard_install(void)
     if (sigaction(SIGXFSZ, NULL, &limit) == 0 && limit.sa_handler == SIG_DFL) {
         (void)signal(SIGXFSZ, SIG_IGN);
     }
+}
+
+bool lmdb_try(lmdb_work *work, void *context, struct err *err)
+{
+    struct rescue here = {.outer = rescue, .inside = lmdb_inside};
+    bool ok;
+
+    // The handler leaves no signal blocked, so no mask is kept.
+    if (sigsetjmp(here.jump, 0) != 0) {
+        rescue = here.outer;
+        lmdb_inside = here.inside;
+        num_faults++;
+        return lmdb_say_broken(here.env, err);
+    }
+    rescue = &here;
+    ok = work(context, err);
+    rescue = here.outer;
+    return ok;
+}
+
+bool lmdb_touch(lmdb_work *work, void *context, struct err *err)
+{
+    return rescue == NULL ? work(context, err) : lmdb_try(work, context, err);
+}
+
+uint64_t lmdb_num_faults(void)
+{
+    return num_faults;
+}
+
+bool lmdb_say_broken(const struct lmdb *env, struct err *err)
+{
+    return err_set(err, ERR_INDEX,
+                   "index damaged: %s: a page cannot be read (file cut short "
+                   "or disk failing)",
+                   env->path);
 }
 
 // ------------------------------------------------------------ sentences

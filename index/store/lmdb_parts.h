@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <time.h>
@@ -31,10 +32,12 @@ struct lmdb {
     size_t page_size;
     const uint8_t *map; // NULL: not found out
     size_t map_size;
-    bool is_file;         // a file of its own, not a folder
-    uint64_t begun_bytes; // of it, that the kernel was asked to write
-    char dir[PATH_MAX];   // the folder, or the file's
-    char path[PATH_MAX];  // what LMDB maps
+    bool is_file;                 // a file of its own, not a folder
+    bool is_ours;                 // this user's
+    volatile sig_atomic_t broken; // a page of it could not be read
+    uint64_t begun_bytes;         // of it, that the kernel was asked to write
+    char dir[PATH_MAX];           // the folder, or the file's
+    char path[PATH_MAX];          // what LMDB maps
 };
 
 struct lmdb_txn {
@@ -58,6 +61,9 @@ extern _Thread_local volatile sig_atomic_t lmdb_inside;
 
 #define LMDB_CALL(rc, call) (lmdb_inside++, (rc) = (call), lmdb_inside--)
 
+// Whose file it is there; of no meaning outside.
+extern _Thread_local struct lmdb *volatile lmdb_inside_of;
+
 // All environments of the process, changed under the mutex of who opens them:
 // a fault is looked up in their mappings.
 extern struct lmdb *volatile lmdb_all_open;
@@ -67,6 +73,14 @@ void lmdb_guard_install(void);
 
 // lmdb_on_assert is what LMDB calls when a page cannot be.
 void lmdb_on_assert(MDB_env *env, const char *message);
+
+// lmdb_check_broken fails where a page could not be read before.
+bool lmdb_say_broken(const struct lmdb *env, struct err *err);
+static inline bool lmdb_check_broken(struct lmdb *env, struct err *err)
+{
+    lmdb_inside_of = env;
+    return !env->broken || lmdb_say_broken(env, err);
+}
 
 // lmdb_fail says what `rc` means, and lmdb_fail_write when it was a write that
 // may have found the disk full; both return false.
