@@ -435,6 +435,7 @@ static bool place_run(const struct cursor *cursor, struct source *source,
         !run_cursor_open(&source->run, held->file->run, err)) {
         return false;
     }
+    run_cursor_set_gate(source->run, cursor->snapshot->gate);
     source->is_placed = true;
     if (cursor->whole) {
         memcpy(after_short, cursor->shortened, sizeof cursor->shortened);
@@ -449,6 +450,17 @@ static bool place_run(const struct cursor *cursor, struct source *source,
         cursor->after, end, err);
 }
 
+// Has the blocks of all runs read side by side.
+static void expect_others(struct cursor *cursor)
+{
+    for (size_t i = 0; i < cursor->num_sources; i++) {
+        struct source *other = &cursor->sources[i];
+
+        if (other->held == NULL || other->is_placed) continue;
+        if (place_run(cursor, other, NULL)) run_cursor_expect(other->run);
+    }
+}
+
 static bool read_run(struct cursor *cursor, struct source *source, bool *found,
                      struct err *err)
 {
@@ -459,6 +471,7 @@ static bool read_run(struct cursor *cursor, struct source *source, bool *found,
     if (!source->is_placed && !place_run(cursor, source, err)) return false;
     do {
         if (!run_cursor_next(source->run, &posting->key, &hit, found, err)) {
+            if (err->code == ERR_COLD) expect_others(cursor);
             return false;
         }
         if (*found && cursor->whole && !cursor->loose &&

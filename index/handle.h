@@ -69,6 +69,7 @@ struct snapshot_run {
 struct snapshot {
     struct index *index;
     struct lmdb_txn *txn;
+    struct gate *gate; // NULL: none
     struct catalogue_counts counts;
     struct index_log *logs;
     size_t num_logs;

@@ -128,6 +128,15 @@ MUST_USE bool snapshot_renew(struct snapshot *snapshot, bool *changed,
 // snapshot_renew cheap; nothing else may be asked in between.
 void snapshot_park(struct snapshot *snapshot);
 
+// snapshot_set_gate has `gate` (index/store/gate.h) asked for every block
+// before anything is looked up: what the snapshot is asked may then fail with
+// ERR_COLD, and is asked again later.  NULL: nobody is.
+struct gate;
+void snapshot_set_gate(struct snapshot *snapshot, struct gate *gate);
+
+// snapshot_expect tells the gate that an entry will be asked for.
+void snapshot_expect(struct snapshot *snapshot, uint64_t id);
+
 // snapshot_num_runs is how many runs of names there are: more than a few wait
 // to be merged.
 size_t snapshot_num_runs(const struct snapshot *snapshot);

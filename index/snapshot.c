@@ -171,6 +171,22 @@ bool snapshot_renew(struct snapshot *snapshot, bool *changed, struct err *err)
            (!*changed || load(snapshot, err));
 }
 
+void snapshot_set_gate(struct snapshot *snapshot, struct gate *gate)
+{
+    snapshot->gate = gate;
+}
+
+void snapshot_expect(struct snapshot *snapshot, uint64_t id)
+{
+    struct segment_reader *reader;
+
+    if (snapshot->gate == NULL ||
+        !snapshot_segment(snapshot, id, &reader, NULL) || reader == NULL) {
+        return;
+    }
+    segment_expect(reader, id);
+}
+
 void snapshot_park(struct snapshot *snapshot)
 {
     snapshot_drop_cursors(snapshot);
@@ -405,6 +421,7 @@ bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
                                  err)) {
             return false;
         }
+        segment_reader_set_gate(segment->reader, snapshot->gate);
         snapshot->num_readers++;
     }
     *out = segment->reader;

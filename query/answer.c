@@ -60,7 +60,9 @@ struct answer {
     size_t done_slots, num_done;
 
     // The postings of a short answer.
-    bool has_tried; // to gather them
+    bool has_tried;    // to gather them
+    bool in_gathering; // they are being looked at
+    size_t next_gathered;
     struct gathering gathering;
     struct arena gathering_arena;
 
@@ -77,6 +79,7 @@ struct answer {
     bool has_after; // the position behind which a pass begins
     uint64_t after;
 
+    uint64_t shown; // the pick that the shelf was emptied for; 0: none
     uint64_t given;
     bool cut, order_found;
     struct buffer cursor;
@@ -259,6 +262,7 @@ static void begin_pass(struct answer *answer)
     answer->overflow = false;
     forget_done(answer);
     shelf_reset(&answer->shelf);
+    answer->shown = 0;
     answer->num_kept = 0;
     arena_reset(&answer->kept_arena);
     walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
@@ -306,6 +310,7 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     if (gathered != NULL) {
         facts = gathered->facts;
     } else if (!snapshot_facts(snapshot, item->id, &facts, err)) {
+        if (err->code == ERR_COLD) snapshot_expect(snapshot, item->id);
         return false;
     }
     if (is_done(answer, facts.group_mark)) return true;
@@ -386,15 +391,39 @@ static bool end_pass(struct answer *answer, struct err *err)
 
     walk_park(&answer->walk);
     settle_picks(answer);
-    answer->phase = PHASE_SHOW;
-    if (answer->counting || !whole) return true;
-    if (answer->overflow) answer->order_found = true;
-    if (answer->order_found ||
-        answer->question->filters->order == ORDER_FOUND ||
-        answer->question->filters->order == ORDER_KEY) {
-        return true;
+    if (!answer->counting && whole) {
+        if (answer->overflow) answer->order_found = true;
+        if (!answer->order_found &&
+            answer->question->filters->order != ORDER_FOUND &&
+            answer->question->filters->order != ORDER_KEY &&
+            !sort_by_date(answer, err)) {
+            return false;
+        }
     }
-    return sort_by_date(answer, err);
+    answer->phase = PHASE_SHOW;
+    return true;
+}
+
+static bool try_gather(struct answer *answer, struct snapshot *snapshot,
+                       struct err *err)
+{
+    struct gathering *gathering = &answer->gathering;
+
+    if (answer->has_tried || !gather_may(answer->question)) return true;
+    walk_restart(&answer->walk, false, 0);
+    arena_reset(&answer->gathering_arena);
+    if (!gather(gathering, &answer->walk, snapshot, &answer->gathering_arena,
+                err)) {
+        gathering->whole = false;
+        return false;
+    }
+    answer->has_tried = true;
+    answer->in_gathering = gathering->whole;
+    if (!gathering->whole) {
+        walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
+                     answer->after);
+    }
+    return true;
 }
 
 // Looks at all postings of a short answer; `*done` is false when it is none.
@@ -404,21 +433,12 @@ static bool consider_gathered(struct answer *answer, struct snapshot *snapshot,
     struct gathering *gathering = &answer->gathering;
 
     *done = false;
-    if (answer->has_tried || !gather_may(answer->question)) return true;
-    answer->has_tried = true;
-    walk_restart(&answer->walk, false, 0);
-    if (!gather(gathering, &answer->walk, snapshot, &answer->gathering_arena,
-                err)) {
-        return false;
-    }
-    if (!gathering->whole) {
-        walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
-                     answer->after);
-        return true;
-    }
+    if (!try_gather(answer, snapshot, err)) return false;
+    if (!answer->in_gathering) return true;
     *done = true;
-    for (size_t i = 0; i < gathering->num && !has_enough(answer); i++) {
-        const struct gathered *from = &gathering->items[i];
+    for (; answer->next_gathered < gathering->num && !has_enough(answer);
+         answer->next_gathered++) {
+        const struct gathered *from = &gathering->items[answer->next_gathered];
         struct walk_item item = {.key = from->range->first,
                                  .id = from->id,
                                  .via = from->via,
@@ -426,7 +446,17 @@ static bool consider_gathered(struct answer *answer, struct snapshot *snapshot,
 
         if (!consider(answer, snapshot, &item, from, err)) return false;
     }
-    return end_pass(answer, err);
+    if (!end_pass(answer, err)) return false;
+    answer->in_gathering = false;
+    return true;
+}
+
+// What could not be looked at because a block is cold is looked at first when
+// the answer goes on.
+static bool look_again(struct answer *answer, const struct err *err)
+{
+    if (err->code == ERR_COLD) walk_again(&answer->walk);
+    return false;
 }
 
 static bool walk_found(struct answer *answer, struct snapshot *snapshot,
@@ -443,7 +473,7 @@ static bool walk_found(struct answer *answer, struct snapshot *snapshot,
             return false;
         }
         if (found && !consider(answer, snapshot, &item, NULL, err)) {
-            return false;
+            return look_again(answer, err);
         }
         if (!found || has_enough(answer)) return end_pass(answer, err);
     }
@@ -456,9 +486,12 @@ static bool show_group(struct answer *answer, const struct group *group,
                        struct err *err)
 {
     arena_reset(&answer->arena);
+    if (!show_issuance(&answer->issuance, answer->question, group,
+                       &answer->shelf, answer->end_id, &answer->arena, err)) {
+        return false;
+    }
     answer->given++;
-    return show_issuance(&answer->issuance, answer->question, group,
-                         &answer->shelf, answer->end_id, &answer->arena, err);
+    return true;
 }
 
 static void end_answer(struct answer *answer, bool cut)
@@ -473,13 +506,30 @@ static void end_answer(struct answer *answer, bool cut)
     page_append(&answer->cursor, &page, answer->question);
 }
 
+static bool show_picked(struct answer *answer, struct snapshot *snapshot,
+                        const struct pick *pick, struct err *err)
+{
+    const struct group *kept = find_kept(answer, pick->id);
+    struct entry_facts facts;
+    struct group group;
+
+    if (kept != NULL) return show_group(answer, kept, err);
+    // What was read before a block was found cold is still there.
+    if (answer->shown != pick->id) shelf_reset(&answer->shelf);
+    answer->shown = pick->id;
+    return snapshot_facts(snapshot, pick->id, &facts, err) &&
+           find_group(answer, pick->id, &facts,
+                      answer->gathering.whole
+                          ? gather_find(&answer->gathering, pick->id)
+                          : NULL,
+                      &group, err) &&
+           show_group(answer, &group, err);
+}
+
 static bool show_pick(struct answer *answer, struct snapshot *snapshot,
                       enum answer_step *step, struct err *err)
 {
-    const struct group *kept;
     const struct pick *pick;
-    struct entry_facts facts;
-    struct group group;
 
     if (answer->counting && answer->num_picks > 0) {
         answer->given += answer->num_picks;
@@ -499,20 +549,13 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
         end_answer(answer, true);
         return true;
     }
-    pick = &answer->picks[answer->next_pick++];
+    pick = &answer->picks[answer->next_pick];
+    if (!show_picked(answer, snapshot, pick, err)) return false;
+    answer->next_pick++;
     answer->has_after = true;
     answer->after = pick->position;
     *step = ANSWER_ISSUANCE;
-    kept = find_kept(answer, pick->id);
-    if (kept != NULL) return show_group(answer, kept, err);
-    shelf_reset(&answer->shelf);
-    return snapshot_facts(snapshot, pick->id, &facts, err) &&
-           find_group(answer, pick->id, &facts,
-                      answer->gathering.whole
-                          ? gather_find(&answer->gathering, pick->id)
-                          : NULL,
-                      &group, err) &&
-           show_group(answer, &group, err);
+    return true;
 }
 
 // Looks at one posting of a walk by key.
@@ -536,12 +579,14 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
         !matching_is_first(&matching, item, group, &first, err)) {
         return false;
     }
-    set_done(answer, group);
-    if (!first) return true;
-    if (!sieve_passes(&answer->sieve, group, &answer->shelf, &passes, err)) {
+    passes = first;
+    if (first &&
+        !sieve_passes(&answer->sieve, group, &answer->shelf, &passes, err)) {
         return false;
     }
     *shown = passes;
+    // What is shown may have to be looked at again until it is.
+    if (!passes) set_done(answer, group);
     return true;
 }
 
@@ -561,19 +606,21 @@ static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
             return true;
         }
         if (!consider_key(answer, snapshot, &item, &group, &shown, err)) {
-            return false;
+            return look_again(answer, err);
         }
         if (!shown) continue;
         if (answer->limit != 0 && answer->given == answer->limit) {
             end_answer(answer, true);
             return true;
         }
+        if (!show_group(answer, &group, err)) return look_again(answer, err);
+        set_done(answer, &group);
         buffer_reset(&answer->key);
         buffer_append(&answer->key, item.key);
         if (!buffer_ok(&answer->key)) return no_memory(err);
         answer->after = item.id;
         *step = ANSWER_ISSUANCE;
-        return show_group(answer, &group, err);
+        return true;
     }
     return true;
 }
@@ -720,6 +767,8 @@ bool answer_next(struct answer *answer, struct snapshot *snapshot,
     case PHASE_END:
         break;
     }
+    // A cursor may have stepped over what was not there to be compared.
+    if (!ok && err->code == ERR_COLD) walk_park(&answer->walk);
     if (answer->phase == PHASE_END) *step = ANSWER_END;
     if (answer->cursor.failed) return no_memory(err);
     return ok;

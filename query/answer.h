@@ -23,6 +23,8 @@
 //           found, of a range by key.
 // Result    ERR_USAGE: a log that the index has not, a cursor that is none.
 //           ERR_INDEX: a damaged record; the answer is then over.
+//           ERR_COLD, where the snapshot has a gate (index/store/gate.h):
+//           answer_next is called again once the block is there.
 // Thread    the snapshot's.
 // Limit     each call looks at a bounded number of postings and then says
 //           ANSWER_WORKING, so a server's thread can turn to others.  Memory:

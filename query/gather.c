@@ -22,6 +22,16 @@ bool gather_may(const struct question *question)
     return true;
 }
 
+// Has the blocks of all that follow read side by side.
+static bool expect_rest(const struct gathering *out, size_t from,
+                        struct snapshot *snapshot, const struct err *err)
+{
+    for (size_t i = from; i < out->num && err->code == ERR_COLD; i++) {
+        snapshot_expect(snapshot, out->items[i].id);
+    }
+    return false;
+}
+
 static bool read_facts(struct gathering *out, struct snapshot *snapshot,
                        struct err *err)
 {
@@ -31,7 +41,7 @@ static bool read_facts(struct gathering *out, struct snapshot *snapshot,
         if (i > 0 && item[-1].id == item->id) {
             item->facts = item[-1].facts;
         } else if (!snapshot_facts(snapshot, item->id, &item->facts, err)) {
-            return false;
+            return expect_rest(out, i, snapshot, err);
         }
     }
     return true;

@@ -159,6 +159,17 @@ static bool finish(struct proof *proof, struct err *err)
                    (unsigned long long)proof->index);
 }
 
+// Has the blocks of the next leaves read side by side.
+static void expect_leaves(const struct proof *proof, struct snapshot *snapshot)
+{
+    uint64_t end = proof->chunk.num_entries - proof->num_leaves;
+
+    if (end > STEP_LEAVES) end = STEP_LEAVES;
+    for (uint64_t i = 0; i < end; i++) {
+        snapshot_expect(snapshot, proof->chunk.id + proof->num_leaves + i);
+    }
+}
+
 bool proof_next(struct proof *proof, struct snapshot *snapshot, bool *done,
                 struct err *err)
 {
@@ -174,6 +185,7 @@ bool proof_next(struct proof *proof, struct snapshot *snapshot, bool *done,
         arena_reset(&arena);
     }
     arena_cleanup(&arena);
+    if (!ok && err->code == ERR_COLD) expect_leaves(proof, snapshot);
     *done = ok && proof->num_leaves == proof->chunk.num_entries;
     return ok && (!*done || finish(proof, err));
 }

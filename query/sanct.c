@@ -86,6 +86,7 @@ static enum sanct_status status_of(enum err_code code)
         return SANCT_MEMORY;
     case ERR_INDEX:
     case ERR_VERIFY:
+    case ERR_COLD:
         break;
     }
     return SANCT_INDEX;

@@ -48,6 +48,7 @@ void walk_restart(struct walk *walk, bool has_after, uint64_t after)
         walk->sources[i].ended = false;
     }
     buffer_reset(&walk->last_key);
+    walk->again = false;
     walk->has_last = has_after;
     walk->last_id = after;
     // As if the last source had given `after`: every source is behind it.
@@ -151,6 +152,7 @@ static bool next_by_id(struct walk *walk, struct snapshot *snapshot,
     lowest->has_head = false;
     walk->has_last = true;
     walk->last_id = item->id;
+    walk->last_via = item->via;
     return true;
 }
 
@@ -192,6 +194,7 @@ static bool next_by_key(struct walk *walk, struct snapshot *snapshot,
         item->via = posting.via | item->range->via_more;
         walk->has_last = true;
         walk->last_id = posting.id;
+        walk->last_via = item->via;
         buffer_reset(&walk->last_key);
         buffer_append(&walk->last_key, posting.key);
         if (!buffer_ok(&walk->last_key)) {
@@ -204,9 +207,29 @@ static bool next_by_key(struct walk *walk, struct snapshot *snapshot,
     return true;
 }
 
+void walk_again(struct walk *walk)
+{
+    walk->again = true;
+}
+
+static void give_last(const struct walk *walk, struct walk_item *item)
+{
+    item->range = &walk->question->ranges[walk->current];
+    item->key =
+        walk->by_id ? item->range->first : buffer_bytes(&walk->last_key);
+    item->id = walk->last_id;
+    item->via = walk->last_via;
+}
+
 bool walk_next(struct walk *walk, struct snapshot *snapshot,
                struct walk_item *item, bool *found, struct err *err)
 {
+    if (walk->again) {
+        walk->again = false;
+        *found = true;
+        give_last(walk, item);
+        return true;
+    }
     return walk->by_id ? next_by_id(walk, snapshot, item, found, err)
                        : next_by_key(walk, snapshot, item, found, err);
 }

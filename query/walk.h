@@ -30,6 +30,8 @@ struct walk {
     bool has_last;
     uint64_t last_id;
     struct buffer last_key; // by key only
+    uint32_t last_via;
+    bool again; // the last posting is given again
 };
 
 // walk_init sets out; `by_id` asks for the order found and needs exact keys.
@@ -45,6 +47,10 @@ void walk_restart_key(struct walk *walk, struct bytes key, uint64_t id);
 // walk_next gives the next posting; at the end `*found` is false.
 MUST_USE bool walk_next(struct walk *walk, struct snapshot *snapshot,
                         struct walk_item *item, bool *found, struct err *err);
+
+// walk_again has the next walk_next give the last posting once more, also after
+// walk_park.
+void walk_again(struct walk *walk);
 
 // walk_park gives back the cursors.
 void walk_park(struct walk *walk);

@@ -56,6 +56,8 @@ int err_exit_code(enum err_code code)
         return 6;
     case ERR_INTERRUPTED:
         return 130;
+    case ERR_COLD: // nobody is left with it
+        break;
     }
     return 6;
 }

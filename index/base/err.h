@@ -26,6 +26,7 @@ enum err_code {
     ERR_MEMORY,      // no memory left for it: exit 6
     ERR_NOT_FOUND,   // asked for by name or number, and not there
     ERR_INTERRUPTED, // a signal ended it: exit 130 or 143
+    ERR_COLD,        // not in memory yet: ask again (index/store/gate.h)
 };
 
 struct err {

@@ -122,6 +122,7 @@ bool run_check_filters(const struct run *run, struct err *err)
 
 struct run_cursor {
     const struct run *run;
+    struct gate *gate; // NULL: none
     struct lmdb_txn *txn;
     struct lmdb_cursor *cursor;
     struct buffer start; // keys before it, and its ids up to `after`, are not
@@ -164,6 +165,11 @@ void run_cursor_close(struct run_cursor *cursor)
     buffer_cleanup(&cursor->end);
     buffer_cleanup(&cursor->seek);
     free(cursor);
+}
+
+void run_cursor_set_gate(struct run_cursor *cursor, struct gate *gate)
+{
+    cursor->gate = gate;
 }
 
 // Places it in the tree at the block that holds what comes after `start`.
@@ -233,6 +239,11 @@ struct bytes run_cursor_block(const struct run_cursor *cursor)
     return cursor->has_block ? cursor->block : bytes_of(NULL, 0);
 }
 
+void run_cursor_expect(const struct run_cursor *cursor)
+{
+    gate_expect(cursor->gate, cursor->run->env, run_cursor_block(cursor));
+}
+
 static bool is_past(const struct run_cursor *cursor, struct bytes key)
 {
     return cursor->end.len > 0 &&
@@ -294,19 +305,28 @@ static bool block_damaged(const struct run_cursor *cursor, struct err *err)
     return fail_block(cursor, "cannot be read", err);
 }
 
+static bool read_block(void *context, struct err *err)
+{
+    struct run_cursor *cursor = context;
+
+    return block_read(&cursor->reader, cursor->block_key, cursor->block) ||
+           fail_block(cursor, "its checksum differs", err);
+}
+
 // Reads the block that the tree names and stands at its first item, of the
 // range's start or above it.
 static bool load_block(struct run_cursor *cursor, struct err *err)
 {
     bool found;
 
+    if (!gate_pass(cursor->gate, cursor->run->env, cursor->block, err)) {
+        return false;
+    }
     cursor->has_block = false;
     if (cursor->block_key.len <= LMDB_ID_LEN) {
         return block_damaged(cursor, err);
     }
-    if (!block_read(&cursor->reader, cursor->block_key, cursor->block)) {
-        return fail_block(cursor, "its checksum differs", err);
-    }
+    if (!lmdb_touch(read_block, cursor, err)) return false;
     if (!cursor->at_start) return true;
     if (!block_seek(&cursor->reader, buffer_bytes(&cursor->start), &found)) {
         return block_damaged(cursor, err);

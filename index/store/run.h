@@ -24,6 +24,7 @@
 #pragma once
 
 #include "index/store/block.h"
+#include "index/store/gate.h"
 #include "index/store/short_key.h"
 
 enum { RUN_KEY_HASH_LEN = SHORT_KEY_LEN - 1 };
@@ -103,6 +104,9 @@ MUST_USE bool run_cursor_open(struct run_cursor **out, const struct run *run,
                               struct err *err);
 void run_cursor_close(struct run_cursor *cursor);
 
+// run_cursor_set_gate has `gate` asked for every block; NULL: nobody is.
+void run_cursor_set_gate(struct run_cursor *cursor, struct gate *gate);
+
 // run_cursor_range stands before the first posting of [first, end); an empty
 // `end` is the end of everything.  Only the tree is touched.
 MUST_USE bool run_cursor_range(struct run_cursor *cursor, struct bytes first,
@@ -124,8 +128,12 @@ MUST_USE bool run_cursor_range_after(struct run_cursor *cursor,
 // caller may bring these bytes into memory first.
 struct bytes run_cursor_block(const struct run_cursor *cursor);
 
+// run_cursor_expect tells the gate about that block.
+void run_cursor_expect(const struct run_cursor *cursor);
+
 // run_cursor_next gives the next posting; `key` is good until the next step,
-// and BLOCK_KEY_SPARE bytes behind it may be read.
+// and BLOCK_KEY_SPARE bytes behind it may be read.  After ERR_COLD the same
+// call may be made again.
 MUST_USE bool run_cursor_next(struct run_cursor *cursor, struct bytes *key,
                               struct hit *hit, bool *found, struct err *err);
 

@@ -165,15 +165,28 @@ static void free_tables(struct segment *segment)
     segment->templates = NULL;
 }
 
+struct loading {
+    struct segment *segment;
+    struct lmdb_txn *txn;
+};
+
+static bool load_tables(void *context, struct err *err)
+{
+    const struct loading *l = context;
+
+    return load_dictionary(l->segment, l->txn, err) &&
+           load_templates(l->segment, l->txn, err);
+}
+
 // Loads dictionary and templates for the first user; drop_tables() them.
 static bool take_tables(struct segment *segment, struct lmdb_txn *txn,
                         struct err *err)
 {
+    struct loading loading = {segment, txn};
     bool ok;
 
     (void)pthread_mutex_lock(&segment->mutex);
-    ok = segment->num_users > 0 || (load_dictionary(segment, txn, err) &&
-                                    load_templates(segment, txn, err));
+    ok = segment->num_users > 0 || lmdb_touch(load_tables, &loading, err);
     if (ok) {
         segment->num_users++;
     } else {
@@ -207,7 +220,8 @@ struct place {
 
 struct segment_reader {
     struct segment *segment;
-    bool has_tables; // of the segment
+    struct gate *gate; // NULL: none
+    bool has_tables;   // of the segment
     struct lmdb_txn *txn;
     struct zstd_codec *codec;
     struct place records, facts;
@@ -274,17 +288,33 @@ static bool find(const struct segment_reader *reader, struct place *place,
     return bytes_read_uint(&key, &place->last_id, LMDB_ID_LEN);
 }
 
+struct checking {
+    const struct segment_reader *reader;
+    struct place *place;
+};
+
+static bool check_block(void *context, struct err *err)
+{
+    const struct checking *c = context;
+    struct place *place = c->place;
+
+    return block_open(place->key, place->block, &place->content) ||
+           err_set(err, ERR_INDEX,
+                   "index damaged: %s: the checksum of the block that ends "
+                   "with entry %" PRIu64 " differs",
+                   c->reader->segment->path, place->last_id);
+}
+
 static bool check(const struct segment_reader *reader, struct place *place,
                   struct err *err)
 {
-    if (place->content.data != NULL ||
-        block_open(place->key, place->block, &place->content)) {
-        return true;
+    struct checking checking = {reader, place};
+
+    if (!gate_pass(reader->gate, reader->segment->env, place->block, err)) {
+        return false;
     }
-    return err_set(err, ERR_INDEX,
-                   "index damaged: %s: the checksum of the block that ends "
-                   "with entry %" PRIu64 " differs",
-                   reader->segment->path, place->last_id);
+    return place->content.data != NULL ||
+           lmdb_touch(check_block, &checking, err);
 }
 
 static bool entry_damaged(const struct segment_reader *reader, uint64_t id,
@@ -310,6 +340,26 @@ bool segment_record_block(struct segment_reader *reader, uint64_t id,
 
     *block = reader->records.block;
     return ok;
+}
+
+void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate)
+{
+    reader->gate = gate;
+}
+
+void segment_expect(struct segment_reader *reader, uint64_t id)
+{
+    const struct lmdb *env = reader->segment->env;
+    struct bytes block;
+
+    // Where it cannot be found whoever asks for it is told.
+    if (reader->gate == NULL) return;
+    if (segment_facts_block(reader, id, &block, NULL)) {
+        gate_expect(reader->gate, env, block);
+    }
+    if (segment_record_block(reader, id, &block, NULL)) {
+        gate_expect(reader->gate, env, block);
+    }
 }
 
 bool segment_read_facts(struct segment_reader *reader, uint64_t id,
@@ -458,6 +508,23 @@ static void set_facts(struct entry_facts *out,
     out->has_tbs = facts->has_tbs;
 }
 
+// Asks the gate for dictionary and templates.
+static bool pass_tables(const struct segment_reader *reader, struct err *err)
+{
+    static const char *const names[] = {SEGMENT_DICTIONARY, SEGMENT_TEMPLATES};
+    const struct segment *segment = reader->segment;
+    struct bytes block;
+
+    for (size_t i = 0; reader->gate != NULL && i < COUNT_OF(names); i++) {
+        if (!get_meta(segment, reader->txn, names[i], &block, err) ||
+            (block.data != NULL &&
+             !gate_pass(reader->gate, segment->env, block, err))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool segment_read(struct segment_reader *reader, uint64_t id,
                   struct record *record, struct bytes *plain, struct err *err)
 {
@@ -467,7 +534,10 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
 
     *record = (struct record){0};
     if (!reader->has_tables) {
-        if (!take_tables(reader->segment, reader->txn, err)) return false;
+        if (!pass_tables(reader, err) ||
+            !take_tables(reader->segment, reader->txn, err)) {
+            return false;
+        }
         reader->has_tables = true;
     }
     if (!segment_read_facts(reader, id, &facts, err) ||

@@ -37,6 +37,7 @@
 #include "index/entry/record.h"
 #include "index/store/block.h"
 #include "index/store/facts.h"
+#include "index/store/gate.h"
 
 struct segment_stat {
     uint64_t first_id, end_id; // ids are of [first_id, end_id)
@@ -100,6 +101,12 @@ struct segment_reader;
 MUST_USE bool segment_reader_open(struct segment_reader **out,
                                   struct segment *segment, struct err *err);
 void segment_reader_close(struct segment_reader *reader);
+
+// segment_reader_set_gate has `gate` asked for every block; NULL: nobody is.
+void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate);
+
+// segment_expect tells the gate that an id will be asked for.
+void segment_expect(struct segment_reader *reader, uint64_t id);
 
 // segment_facts_block and segment_record_block name the block that an id's
 // facts or record are in, without touching it: only the tree is.
