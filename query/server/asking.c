@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "index/store/lmdb.h"
 #include "query/server/clock.h"
 #include "query/shape/native.h"
 
@@ -32,14 +33,23 @@ static void drop(struct reply *reply)
     reply->drop = NULL;
 }
 
-static bool more_of_count(struct asking *a, struct snapshot *snapshot,
-                          struct reply *reply, struct err *err)
+// What one piece is made from.
+struct piece {
+    struct asking *asking;
+    struct snapshot *snapshot;
+    struct reply *reply;
+};
+
+static bool more_of_count(void *context, struct err *err)
 {
+    const struct piece *piece = context;
+    struct asking *a = piece->asking;
+    struct reply *reply = piece->reply;
     enum answer_step step = ANSWER_WORKING;
     const struct issuance *issuance;
 
     for (int i = 0; i < REPLY_STEPS && step != ANSWER_END; i++) {
-        if (!answer_next(a->answer, snapshot, &step, &issuance, err)) {
+        if (!answer_next(a->answer, piece->snapshot, &step, &issuance, err)) {
             return false;
         }
     }
@@ -52,15 +62,17 @@ static bool more_of_count(struct asking *a, struct snapshot *snapshot,
     return true;
 }
 
-static bool more_of_answer(struct asking *a, struct snapshot *snapshot,
-                           struct reply *reply, struct err *err)
+static bool more_of_answer(void *context, struct err *err)
 {
+    const struct piece *piece = context;
+    struct asking *a = piece->asking;
+    struct reply *reply = piece->reply;
     bool done = false;
 
     for (int i = 0; i < REPLY_STEPS && !done && reply->body.len < REPLY_PIECE;
          i++) {
-        if (!native_next(&a->native, a->answer, snapshot, clock_wall_ms(),
-                         &reply->body, &done, err)) {
+        if (!native_next(&a->native, a->answer, piece->snapshot,
+                         clock_wall_ms(), &reply->body, &done, err)) {
             return false;
         }
     }
@@ -92,15 +104,15 @@ static bool more(struct reply *reply, struct err *err)
     bool ok;
 
     if (!a->snapshot(a->context, &snapshot, err)) return false;
-    ok = a->kind == ASKING_COUNT ? more_of_count(a, snapshot, reply, err)
-                                 : more_of_answer(a, snapshot, reply, err);
-    if (ok && !reply->whole) {
+    ok = lmdb_try(a->kind == ASKING_COUNT ? more_of_count : more_of_answer,
+                  &(struct piece){a, snapshot, reply}, err);
+    if (ok ? !reply->whole : err->code == ERR_COLD) {
         answer_park(a->answer);
     } else {
         answer_close(a->answer);
         a->answer = NULL;
     }
-    if (!ok && a->kind == ASKING_LINES && is_fresh) {
+    if (!ok && err->code != ERR_COLD && a->kind == ASKING_LINES && is_fresh) {
         reply->body.len = start;
         end_line(a, reply, a->question.text, err);
         ok = true;

@@ -7,6 +7,7 @@
 
 #include "index/base/text.h"
 #include "index/stat.h"
+#include "index/store/lmdb.h"
 #include "query/server/route_parts.h"
 #include "query/shape/native.h"
 
@@ -88,7 +89,7 @@ static bool more_of_enquiry(struct reply *reply, struct err *err)
         reply->whole = step == ANSWER_END;
         return true;
     }
-    if (e->begun) return false;
+    if (e->begun || err->code == ERR_COLD) return false;
     write_err(reply, err);
     return true;
 }
@@ -435,14 +436,32 @@ static bool run(struct route *route, const struct resp_command *command,
     return err_set(err, ERR_USAGE, "no such command");
 }
 
+// A command that is being run.
+struct running {
+    struct route *route;
+    const struct resp_command *command;
+    struct reply *reply;
+};
+
+static bool run_it(void *context, struct err *err)
+{
+    const struct running *r = context;
+
+    return run(r->route, r->command, r->reply, err);
+}
+
 void command_run(struct route *route, const struct resp_command *command,
                  struct reply *reply)
 {
     struct err err = {0};
 
     reply->status = 200;
-    if (!run(route, command, reply, &err)) {
-        write_err(reply, &err);
+    if (!lmdb_try(run_it, &(struct running){route, command, reply}, &err)) {
+        if (err.code != ERR_COLD) {
+            write_err(reply, &err);
+        } else if (reply->more == NULL) {
+            reply->cold = true;
+        }
     } else if (reply->more == NULL) {
         reply->whole = true;
     }

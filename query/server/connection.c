@@ -30,9 +30,10 @@ static void free_if_gone(struct connection *c)
     struct connection_world *world = c->world;
 
     if (!c->dead || ring_busy(&c->recv) || ring_busy(&c->send) ||
-        ring_busy(&c->turn)) {
+        ring_busy(&c->turn) || cold_is_reading(&c->cold)) {
         return;
     }
+    cold_cleanup(&c->cold);
     *c->link = c->next;
     if (c->next != NULL) c->next->link = c->link;
     http_request_cleanup(&c->request);
@@ -72,6 +73,7 @@ void connection_end_reply(struct connection *c)
     metrics_add(c->world->metrics, c->counted, c->reply.status,
                 clock_ns() - c->begun_ns);
     reply_reset(&c->reply);
+    cold_end(&c->cold);
 }
 
 // ------------------------------------------------------------- states
@@ -103,6 +105,8 @@ static bool step(struct connection *c)
         return step_sniff(c);
     case STATE_HEAD:
         return !c->finishing && http_step_head(c);
+    case STATE_AGAIN:
+        return http_step_again(c);
     case STATE_SKIP:
         return http_step_skip(c);
     case STATE_LINES:
@@ -118,18 +122,20 @@ static bool step(struct connection *c)
     return false;
 }
 
-// Goes on until the client must send or take something; false when only this
-// turn is over.
+// Goes on until the client must send or take something, or blocks must be read;
+// false when only this turn is over.
 static bool advance(struct connection *c)
 {
-    uint64_t end_ms = ring_now_ms() + TURN_MS;
+    uint64_t now_ms = ring_now_ms(), end_ms = now_ms + TURN_MS;
     bool more = true, in_turn = true;
 
+    cold_answer(c->world->cold, &c->cold, now_ms);
     while (more && in_turn && c->out.len < OUT_MAX && buffer_ok(&c->out) &&
            !c->broken_off) {
-        more = step(c);
+        more = step(c) && !cold_is_wanted(&c->cold);
         in_turn = !more || ring_now_ms() < end_ms;
     }
+    cold_answer(c->world->cold, NULL, 0);
     route_idle(c->world->route);
     return in_turn;
 }
@@ -140,6 +146,15 @@ static void on_turn(struct ring_op *op, int result)
 
     (void)result;
     connection_step(c);
+    free_if_gone(c);
+}
+
+// The blocks are there: the question is asked again.
+static void on_blocks(struct cold_wait *wait)
+{
+    struct connection *c = RING_OWNER(wait, struct connection, cold);
+
+    if (!ring_busy(&c->send)) connection_step(c);
     free_if_gone(c);
 }
 
@@ -174,21 +189,25 @@ static void linger(struct connection *c)
     }
 }
 
-// Either a receive, a send or a turn is in flight, so `in` and `out` may grow
-// and move here.  (A head that came too slowly is answered beside the receive;
-// nothing is taken from `in` after that.)
+// Either a receive, a send, a turn or reads are in flight (or a send beside
+// reads), so `in` and `out` may grow and move here.  (A head that came too
+// slowly is answered beside the receive; nothing is taken from `in` after
+// that.)
 static void connection_step(struct connection *c)
 {
     bool in_turn;
 
     if (c->dead) return;
     in_turn = advance(c);
+    if (cold_is_wanted(&c->cold)) cold_read(&c->cold, on_blocks);
     if (c->out.len > 0 && buffer_ok(&c->out)) {
         c->send_deadline_ms = ring_now_ms() + DEADLINE_MS;
         ring_send(c->world->ring, &c->send, c->fd, buffer_bytes(&c->out),
                   on_send);
     } else if (c->broken_off || !buffer_ok(&c->out)) {
         die(c);
+    } else if (cold_is_reading(&c->cold)) {
+        return;
     } else if (!in_turn) {
         ring_post(c->world->ring, &c->turn, 0, on_turn);
     } else if (c->state >= STATE_CLOSE && c->lingers && !c->eof) {
@@ -227,7 +246,7 @@ static void on_send(struct ring_op *op, int result)
     } else if (result != -EINTR && result != -EAGAIN) {
         die(c);
     }
-    connection_step(c);
+    if (!cold_is_reading(&c->cold)) connection_step(c);
     free_if_gone(c);
 }
 
@@ -300,7 +319,9 @@ void connection_finish(struct connection *c, bool now)
                    c->state == STATE_COMMAND || c->state == STATE_LINGER;
 
     c->finishing = true;
-    if (now || (is_idle && c->out.len == 0)) die(c);
+    if (now || (is_idle && c->out.len == 0 && !cold_is_reading(&c->cold))) {
+        die(c);
+    }
     free_if_gone(c);
 }
 
@@ -310,7 +331,7 @@ bool connection_shed(struct connection_world *world, uint64_t now_ms)
 
     for (struct connection *c = world->connections; c != NULL; c = c->next) {
         if (c->dead || ring_busy(&c->send) || c->out.len > 0 ||
-            ring_busy(&c->turn)) {
+            ring_busy(&c->turn) || cold_is_reading(&c->cold)) {
             continue;
         }
         if (oldest == NULL || c->last_ms < oldest->last_ms) oldest = c;

@@ -29,6 +29,7 @@ typedef void connection_gone(void *context);
 struct connection_world {
     struct ring *ring;
     struct route *route;
+    struct cold *cold;
     struct metrics *metrics;
     connection_gone *on_gone;
     void *context;

@@ -143,6 +143,10 @@ static void begin_request(struct connection *c)
     if (is_refused(c)) return;
     c->counted =
         route_request(c->world->route, &c->request, &c->reply, &wants_lines);
+    if (c->reply.cold) {
+        connection_enter(c, STATE_AGAIN);
+        return;
+    }
     if (!wants_lines && c->request.has_length &&
         c->request.length > BODY_SKIP_MAX) {
         http_refuse(c, 413, "too_large", "no body is expected here");
@@ -191,6 +195,12 @@ bool http_step_head(struct connection *c)
     return true;
 }
 
+bool http_step_again(struct connection *c)
+{
+    begin_request(c);
+    return true;
+}
+
 bool http_step_skip(struct connection *c)
 {
     struct bytes in = connection_unread(c);
@@ -221,6 +231,7 @@ static void answer_line(struct connection *c)
     if (line.len > 0 && line.data[line.len - 1] == '\r') line.len--;
     if (line.len > 0) {
         c->reply.whole = false;
+        cold_end(&c->cold); // each line is a question of its own
         route_line(c->world->route, line, &c->reply);
         write_piece(c);
         if (!c->reply.whole) connection_enter(c, STATE_REPLY);
@@ -287,7 +298,8 @@ bool http_step_reply(struct connection *c)
 {
     struct err err = {0};
 
-    if (!c->reply.more(&c->reply, &err)) {
+    if (!reply_go_on(&c->reply, &err)) {
+        if (err.code == ERR_COLD) return true;
         if (c->head_written) {
             c->broken_off = true;
             return true;

@@ -16,6 +16,7 @@ enum {
 enum connection_state {
     STATE_SNIFF,   // too few bytes to tell what is spoken
     STATE_HEAD,    // a request's head is read
+    STATE_AGAIN,   // it is answered anew, now that blocks were read
     STATE_SKIP,    // its body, which nobody needs, is passed over
     STATE_LINES,   // its body is questions, one per line
     STATE_COMMAND, // a command of RESP or a line is read
@@ -33,6 +34,7 @@ struct connection {
     struct buffer in, out;
     size_t in_taken; // of `in`: moved away before the next receive
     struct reply reply;
+    struct cold_wait cold;         // blocks that it needs
     enum metrics_endpoint counted; // the request at hand
     uint64_t begun_ns;
     // HTTP
@@ -82,6 +84,7 @@ static inline void connection_take(struct connection *c, struct bytes rest)
 
 // Each step returns false when it needs more from the client.
 bool http_step_head(struct connection *c);
+bool http_step_again(struct connection *c);
 bool http_step_skip(struct connection *c);
 bool http_step_lines(struct connection *c);
 bool http_step_reply(struct connection *c);

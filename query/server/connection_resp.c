@@ -45,13 +45,17 @@ bool resp_step_command(struct connection *c)
         refuse(c, &err);
         return true;
     }
-    connection_take(c, in);
     c->read_deadline_ms = 0;
-    if (command.num_args == 0) return true;
+    if (command.num_args == 0) {
+        connection_take(c, in);
+        return true;
+    }
     c->counted = ENDPOINT_COMMAND;
-    c->begun_ns = clock_ns();
+    if (!c->reply.cold) c->begun_ns = clock_ns();
     reply_reset(&c->reply);
     command_run(c->world->route, &command, &c->reply);
+    if (c->reply.cold) return true; // and read again
+    connection_take(c, in);
     write_piece(c);
     if (c->reply.whole) {
         end_command(c);
@@ -65,7 +69,8 @@ bool resp_step_reply(struct connection *c)
 {
     struct err err = {0};
 
-    if (!c->reply.more(&c->reply, &err)) {
+    if (!reply_go_on(&c->reply, &err)) {
+        if (err.code == ERR_COLD) return true;
         c->broken_off = true;
         return true;
     }

@@ -247,13 +247,19 @@ static bool append_again(struct listing *l, const struct row *row,
 static bool write_row(struct listing *l, struct snapshot *snapshot,
                       struct reply *reply, struct err *err)
 {
-    const struct row *row = &l->rows[l->next_row++];
+    const struct row *row = &l->rows[l->next_row];
     struct buffer *out = &reply->body;
+    size_t start = out->len;
 
     if (l->any && l->query.output == CRTSH_JSON) buffer_append_byte(out, ',');
+    if (row->len > 0) {
+        buffer_append(out, bytes_of(l->texts.data + row->start, row->len));
+    } else if (!append_again(l, row, snapshot, out, err)) {
+        out->len = start; // it may be asked for again
+        return false;
+    }
     l->any = true;
-    if (row->len == 0) return append_again(l, row, snapshot, out, err);
-    buffer_append(out, bytes_of(l->texts.data + row->start, row->len));
+    l->next_row++;
     return true;
 }
 

@@ -268,22 +268,27 @@ static bool prime(struct search *s, struct snapshot *snapshot,
     return true;
 }
 
-static bool settle(struct branch *branch, struct snapshot *snapshot,
-                   struct err *err)
+// Has all that have shown theirs go on.
+static bool settle(struct search *s, struct snapshot *snapshot, struct err *err)
 {
-    do {
-        if (!advance(branch, snapshot, err)) return false;
-    } while (branch->issuance == NULL && !branch->has_ended);
+    for (size_t i = 0; i < s->num_branches; i++) {
+        struct branch *branch = &s->branches[i];
+
+        while (branch->issuance == NULL && !branch->has_ended) {
+            if (!advance(branch, snapshot, err)) return false;
+        }
+    }
     return true;
 }
 
-// Shows the issuance with the lowest id, and has all that show it go on.
+// Shows the issuance with the lowest id; all that show it go on.
 static bool show_next(struct search *s, struct snapshot *snapshot,
                       struct reply *reply, struct err *err)
 {
     const struct issuance *lowest = NULL;
     uint64_t id;
 
+    if (!settle(s, snapshot, err)) return false;
     for (size_t i = 0; i < s->num_branches; i++) {
         const struct issuance *issuance = s->branches[i].issuance;
 
@@ -302,9 +307,8 @@ static bool show_next(struct search *s, struct snapshot *snapshot,
     for (size_t i = 0; i < s->num_branches; i++) {
         struct branch *branch = &s->branches[i];
 
-        if (branch->issuance != NULL && branch->issuance->id == id &&
-            !settle(branch, snapshot, err)) {
-            return false;
+        if (branch->issuance != NULL && branch->issuance->id == id) {
+            branch->issuance = NULL;
         }
     }
     return true;

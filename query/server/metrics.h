@@ -41,11 +41,15 @@ struct metrics {
     _Atomic uint64_t requests[NUM_ENDPOINTS][METRICS_STATUSES];
     struct metrics_histogram seconds[NUM_ENDPOINTS];
     _Atomic uint64_t connections;
+    _Atomic uint64_t cold_blocks;
 };
 
 // metrics_add counts a request that took `ns` nanoseconds.
 void metrics_add(struct metrics *metrics, enum metrics_endpoint endpoint,
                  unsigned status, uint64_t ns);
+
+// metrics_count_cold counts a block that was read because it was not in memory.
+void metrics_count_cold(struct metrics *metrics);
 
 // metrics_open opens what is read later, when the server may open it no more.
 void metrics_open(void);

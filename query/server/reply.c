@@ -3,6 +3,7 @@
 #include "query/server/reply.h"
 
 #include "index/base/json.h"
+#include "index/store/lmdb.h"
 
 void reply_reset(struct reply *reply)
 {
@@ -10,6 +11,25 @@ void reply_reset(struct reply *reply)
     buffer_reset(&reply->fields);
     buffer_reset(&reply->body);
     *reply = (struct reply){.fields = reply->fields, .body = reply->body};
+}
+
+static bool call_more(void *context, struct err *err)
+{
+    struct reply *reply = context;
+
+    return reply->more(reply, err);
+}
+
+bool reply_go_on(struct reply *reply, struct err *err)
+{
+    uint64_t num_faults = lmdb_num_faults();
+    bool ok = lmdb_try(call_more, reply, err);
+
+    // What it holds of the files is unsound.
+    if (!ok && num_faults != lmdb_num_faults() && reply->drop != NULL) {
+        reply->drop(reply);
+    }
+    return ok;
 }
 
 void reply_cleanup(struct reply *reply)

@@ -22,7 +22,8 @@ struct reply;
 
 // reply_more appends the next piece to reply->body, perhaps nothing yet, and
 // sets reply->whole after the last.  False: it breaks off, and where the status
-// is out already the connection is closed.
+// is out already the connection is closed; but for ERR_COLD nothing has changed
+// and it is called again once blocks were read.
 typedef bool reply_more(struct reply *reply, struct err *err);
 
 struct reply {
@@ -33,6 +34,7 @@ struct reply {
     bool whole;     // nothing comes after `body`
     bool for_all;   // Access-Control-Allow-Origin: *, also on its error
     bool then_quit; // the client asked for the end
+    bool cold;      // none: to be asked for again once blocks were read
     reply_more *more;
     void (*drop)(struct reply *reply); // frees `state`
     void *state;
@@ -40,6 +42,10 @@ struct reply {
 
 // reply_reset forgets the answer before and keeps the memory.
 void reply_reset(struct reply *reply);
+
+// reply_go_on calls `more`.  Where a file of the index cannot be read any more
+// the reply is dropped and that is the error.
+MUST_USE bool reply_go_on(struct reply *reply, struct err *err);
 
 // reply_cleanup frees everything.
 void reply_cleanup(struct reply *reply);

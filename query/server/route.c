@@ -2,18 +2,21 @@
 
 #include <stdlib.h>
 
+#include "index/store/lmdb.h"
 #include "query/server/route_parts.h"
 
 // ------------------------------------------------------------- the moment
 
 bool route_new(struct route **out, struct index *index,
-               const struct metrics *all_metrics, struct err *err)
+               const struct metrics *all_metrics, struct cold *cold,
+               struct err *err)
 {
     struct route *route = calloc(1, sizeof *route);
 
     if (route == NULL) return err_set(err, ERR_MEMORY, "no memory");
     route->index = index;
     route->all_metrics = all_metrics;
+    route->cold = cold;
     *out = route;
     return true;
 }
@@ -25,17 +28,35 @@ void route_free(struct route *route)
     free(route);
 }
 
+static void drop_snapshot(struct route *route)
+{
+    snapshot_close(route->snapshot);
+    route->snapshot = NULL;
+}
+
+// After a fault nothing that was built upon the files can be trusted.
+static void drop_if_unsound(struct route *route)
+{
+    if (route->num_faults == lmdb_num_faults()) return;
+    route->num_faults = lmdb_num_faults();
+    drop_snapshot(route);
+}
+
 void route_idle(struct route *route)
 {
+    drop_if_unsound(route);
     if (route->snapshot == NULL || route->is_parked) return;
     snapshot_park(route->snapshot);
     route->is_parked = true;
 }
 
-static void drop_snapshot(struct route *route)
+static bool open_snapshot(struct route *route, struct err *err)
 {
-    snapshot_close(route->snapshot);
-    route->snapshot = NULL;
+    if (!snapshot_open(&route->snapshot, route->index, err)) return false;
+    if (route->cold != NULL) {
+        snapshot_set_gate(route->snapshot, cold_gate(route->cold));
+    }
+    return true;
 }
 
 bool route_snapshot(void *context, struct snapshot **out, struct err *err)
@@ -43,8 +64,9 @@ bool route_snapshot(void *context, struct snapshot **out, struct err *err)
     struct route *route = context;
     bool changed = true;
 
+    drop_if_unsound(route);
     if (route->snapshot == NULL) {
-        if (!snapshot_open(&route->snapshot, route->index, err)) return false;
+        if (!open_snapshot(route, err)) return false;
     } else if (route->is_parked) {
         if (!snapshot_renew(route->snapshot, &changed, err)) {
             drop_snapshot(route);
@@ -55,6 +77,7 @@ bool route_snapshot(void *context, struct snapshot **out, struct err *err)
     }
     route->is_parked = false;
     if (changed) route->whole_second = 0;
+    if (changed && route->cold != NULL) cold_forget(route->cold);
     *out = route->snapshot;
     return true;
 }
@@ -191,26 +214,48 @@ static bool dispatch(struct route *route, struct request *request,
     return true;
 }
 
+// A request on its way to its endpoint.
+struct routing {
+    struct route *route;
+    struct request *request;
+    struct reply *reply;
+    enum metrics_endpoint counted;
+    bool wants_lines;
+};
+
+static bool dispatch_it(void *context, struct err *err)
+{
+    struct routing *r = context;
+
+    return dispatch(r->route, r->request, r->reply, &r->counted,
+                    &r->wants_lines, err);
+}
+
 enum metrics_endpoint route_request(struct route *route,
                                     const struct http_request *http,
                                     struct reply *reply, bool *wants_lines)
 {
-    enum metrics_endpoint counted = ENDPOINT_OTHER;
     struct request request = {.http = http};
+    struct routing routing = {route, &request, reply, ENDPOINT_OTHER, false};
     struct bytes authority;
     struct err err = {0};
 
-    *wants_lines = false;
     if (!http_target_split(http->target, &authority, &request.path,
                            &request.query)) {
         reply_error(reply, 400, "bad_request", "the target is no path");
     } else if (bytes_equal_text(request.path, "*") &&
                bytes_equal_text(http->method, "OPTIONS")) {
         reply_options(reply, "GET, HEAD, POST, OPTIONS");
-    } else if (!dispatch(route, &request, reply, &counted, wants_lines, &err)) {
-        reply_fail(reply, &err);
+    } else if (!lmdb_try(dispatch_it, &routing, &err)) {
+        if (err.code == ERR_COLD) {
+            reply_reset(reply);
+            reply->cold = true;
+        } else {
+            reply_fail(reply, &err);
+        }
     }
-    return counted;
+    *wants_lines = routing.wants_lines;
+    return routing.counted;
 }
 
 void route_line(struct route *route, struct bytes line, struct reply *reply)

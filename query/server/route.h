@@ -10,14 +10,18 @@
 
 #include "index/index.h"
 #include "index/net/http.h"
+#include "query/server/cold.h"
 #include "query/server/metrics.h"
 #include "query/server/reply.h"
 
 struct route;
 
-// route_new makes one; `all_metrics` are those of all threads.
+// route_new makes one; `all_metrics` are those of all threads.  Blocks that are
+// not in memory are read by `cold` (NULL: touched as they are): a reply is then
+// `cold` and asked for again, and its `more` may fail with ERR_COLD.
 MUST_USE bool route_new(struct route **out, struct index *index,
-                        const struct metrics *all_metrics, struct err *err);
+                        const struct metrics *all_metrics, struct cold *cold,
+                        struct err *err);
 void route_free(struct route *route);
 
 // route_request answers a request whose head is whole and tells what it is

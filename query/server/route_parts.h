@@ -14,6 +14,8 @@ struct route {
     bool is_whole;         // coverage at `whole_second`, of this snapshot
     uint64_t whole_second; // 0: not looked at
     const struct metrics *all_metrics;
+    struct cold *cold;
+    uint64_t num_faults; // lmdb_num_faults when the snapshot was last sound
 };
 
 // A request as the endpoints see it.

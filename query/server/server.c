@@ -232,9 +232,12 @@ static void *worker_main(void *context)
     hold_reserve(w);
     w->failed =
         !ring_open(&w->world.ring, RING_DEPTH, &w->err) ||
-        !route_new(&w->world.route, w->index, w->all_metrics, &w->err) ||
+        !cold_open(&w->world.cold, w->world.ring, &w->metrics, &w->err) ||
+        !route_new(&w->world.route, w->index, w->all_metrics, w->world.cold,
+                   &w->err) ||
         !work(w);
     route_free(w->world.route);
+    cold_close(w->world.cold);
     if (!w->failed) ring_close(w->world.ring);
     if (w->reserve >= 0) (void)close(w->reserve);
     // One thread that is lost ends all: the main thread waits for a signal.

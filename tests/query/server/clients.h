@@ -33,7 +33,8 @@ static inline bool clients_open(struct index *index)
     world.metrics = &metrics;
     world.on_gone = on_gone;
     return ring_open(&world.ring, RING_DEPTH, &err) &&
-           route_new(&world.route, index, &metrics, &err);
+           cold_open(&world.cold, world.ring, &metrics, &err) &&
+           route_new(&world.route, index, &metrics, world.cold, &err);
 }
 
 static inline void pump(void)
@@ -62,6 +63,7 @@ static inline void clients_close(void)
 {
     finish_all();
     route_free(world.route);
+    cold_close(world.cold);
     ring_close(world.ring);
 }
 
