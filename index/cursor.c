@@ -144,32 +144,58 @@ static void add_source(struct cursor *cursor, struct snapshot_run *held)
     cursor->sources[cursor->num_sources++] = (struct source){.held = held};
 }
 
-// Asks all filters, then looks at what each of them said.
-static bool add_runs_with(struct cursor *cursor, struct bytes key,
-                          struct err *err)
-{
-    struct snapshot *snapshot = cursor->snapshot;
-    struct run_probe few[RUNS_FEW], *probes = few;
-    size_t num = 0;
+struct probing {
+    struct cursor *cursor;
+    struct bytes key;
+    struct run_probe *probes;
+};
 
-    if (snapshot->num_runs > RUNS_FEW) {
-        probes = calloc(snapshot->num_runs, sizeof *probes);
-        if (probes == NULL) return no_memory(err);
-    }
+// Asks all filters, then looks at what each of them said; where one is not in
+// memory all are read side by side.
+static bool probe_runs(void *context, struct err *err)
+{
+    const struct probing *probing = context;
+    struct cursor *cursor = probing->cursor;
+    struct snapshot *snapshot = cursor->snapshot;
+    struct run_probe *probes = probing->probes;
+    size_t num = 0;
+    bool ok = true;
+
     for (size_t i = 0; i < snapshot->num_runs; i++) {
-        if (run_probe(snapshot->runs[i].file->run, key, &probes[num])) {
+        if (run_probe(snapshot->runs[i].file->run, probing->key,
+                      &probes[num])) {
             add_source(cursor, &snapshot->runs[i]);
             num++;
         }
     }
     cursor->num_sources -= num;
     for (size_t i = 0, first = cursor->num_sources; i < num; i++) {
-        if (run_probe_may_have(&probes[i])) {
-            cursor->sources[cursor->num_sources++] = cursor->sources[first + i];
+        const struct source *source = &cursor->sources[first + i];
+
+        if (!run_probe_pass(source->held->file->run, &probes[i], snapshot->gate,
+                            err)) {
+            ok = false;
+        } else if (run_probe_may_have(&probes[i])) {
+            cursor->sources[cursor->num_sources++] = *source;
         }
     }
+    return ok;
+}
+
+static bool add_runs_with(struct cursor *cursor, struct bytes key,
+                          struct err *err)
+{
+    struct snapshot *snapshot = cursor->snapshot;
+    struct run_probe few[RUNS_FEW], *probes = few;
+    bool ok;
+
+    if (snapshot->num_runs > RUNS_FEW) {
+        probes = calloc(snapshot->num_runs, sizeof *probes);
+        if (probes == NULL) return no_memory(err);
+    }
+    ok = lmdb_touch(probe_runs, &(struct probing){cursor, key, probes}, err);
     if (probes != few) free(probes);
-    return true;
+    return ok;
 }
 
 static bool add_sources(struct cursor *cursor, struct bytes first,

@@ -157,6 +157,9 @@ typedef bool lmdb_work(void *context, struct err *err);
 MUST_USE bool lmdb_try(lmdb_work *work, void *context, struct err *err);
 uint64_t lmdb_num_faults(void);
 
+// lmdb_is_broken tells whether a file counts as broken.
+bool lmdb_is_broken(const struct lmdb *env);
+
 // lmdb_touch does `work`, the first that touches some pages, so that under an
 // lmdb_try nothing else is broken off and all is left in order.
 MUST_USE bool lmdb_touch(lmdb_work *work, void *context, struct err *err);

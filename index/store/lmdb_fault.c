@@ -149,6 +149,11 @@ uint64_t lmdb_num_faults(void)
     return num_faults;
 }
 
+bool lmdb_is_broken(const struct lmdb *env)
+{
+    return env->broken != 0;
+}
+
 bool lmdb_say_broken(const struct lmdb *env, struct err *err)
 {
     return err_set(err, ERR_INDEX,

@@ -98,7 +98,18 @@ const struct run_stat *run_stat(const struct run *run)
 bool run_probe(const struct run *run, struct bytes key, struct run_probe *probe)
 {
     probe->hash = filter_hash(run->seed, key);
+    probe->line = NULL;
+    // Whoever opens it is told.
+    if (lmdb_is_broken(run->env)) return true;
     return run_filters_find(run->filters, key, probe->hash, &probe->line);
+}
+
+bool run_probe_pass(const struct run *run, const struct run_probe *probe,
+                    struct gate *gate, struct err *err)
+{
+    return probe->line == NULL ||
+           gate_pass(gate, run->env, bytes_of(probe->line, FILTER_LINE_LEN),
+                     err);
 }
 
 bool run_probe_may_have(const struct run_probe *probe)

@@ -94,6 +94,11 @@ bool run_probe(const struct run *run, struct bytes key,
                struct run_probe *probe);
 bool run_probe_may_have(const struct run_probe *probe);
 
+// run_probe_pass asks a gate for what run_probe_may_have looks at.
+MUST_USE bool run_probe_pass(const struct run *run,
+                             const struct run_probe *probe, struct gate *gate,
+                             struct err *err);
+
 // run_check_filters tells whether all filters are sound.
 MUST_USE bool run_check_filters(const struct run *run, struct err *err);
 

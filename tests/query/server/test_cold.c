@@ -131,19 +131,31 @@ static const char *const requests[] = {
     "CERTS cold.example SUBDOMAINS COUNT 30\r\n",
 };
 
+// What is asked for again and again needs no reading at last.
+static bool becomes_warm(const char *request, const char *wanted)
+{
+    for (int i = 0; i < 10; i++) {
+        uint64_t before = num_cold();
+
+        assert_string_equal(ask(request), wanted);
+        if (num_cold() == before) return true;
+    }
+    return false;
+}
+
 // Every answer is what it is from memory, whatever of it had to be read.
 static void cold_answers_are_the_same(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(requests); i++) {
         char *warm = strdup(ask(requests[i]));
-        uint64_t before = num_cold();
+        uint64_t before;
 
         assert_non_null(warm);
         test_case = requests[i];
         CHECK(strlen(warm) > 10);
-        assert_string_equal(ask(requests[i]), warm);
-        CHECK(num_cold() == before);
+        CHECK(becomes_warm(requests[i], warm));
+        before = num_cold();
         process_evict(index_dir(planted.index));
         cold_forget(world.cold);
         assert_string_equal(ask(requests[i]), warm);
