@@ -233,6 +233,10 @@ static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
     if (mdb_env_get_fd(env->env, &fd) != 0 || fstat(fd, &stat_now) != 0) {
         return err_set(err, ERR_INDEX, "%s: %s", env->path, strerror(errno));
     }
+    // Blocks that are read through it lie anywhere.
+    if (env->is_file && !env->writable) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    }
     env->device = stat_now.st_dev;
     env->inode = stat_now.st_ino;
     env->is_ours = stat_now.st_uid == geteuid() || geteuid() == 0;
