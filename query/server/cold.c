@@ -17,6 +17,7 @@ enum {
     TRUST_MAX_MS = 10000,
     TRUST_MORE_MS = 5, // for each time that it was right
     READ_MAX = 64 << 10,
+    READY_MAX = 4, // that go on before others are heard
 };
 
 // What is known of the pages of a span of addresses.
@@ -43,6 +44,8 @@ struct cold {
     struct ring *ring;
     struct metrics *metrics;
     struct cold_wait *wait; // who is being answered
+    struct cold_wait *ready, **last_ready;
+    struct ring_op going_on;
     uint64_t now_ms, trust_ms;
     struct span spans[SLOTS];
     // What is read goes nowhere: that it was read is what matters.
@@ -253,6 +256,7 @@ bool cold_open(struct cold **out, struct ring *ring, struct metrics *metrics,
     cold->ring = ring;
     cold->metrics = metrics;
     cold->trust_ms = TRUST_MIN_MS;
+    cold->last_ready = &cold->ready;
     return true;
 }
 
@@ -312,6 +316,36 @@ static bool is_passing(int error)
            error == ECANCELED || error == EBADF;
 }
 
+static void go_on(struct ring_op *op, int result)
+{
+    struct cold *cold = RING_OWNER(op, struct cold, going_on);
+
+    (void)result;
+    for (int i = 0; i < READY_MAX && cold->ready != NULL; i++) {
+        struct cold_wait *wait = cold->ready;
+
+        cold->ready = wait->next_ready;
+        if (cold->ready == NULL) cold->last_ready = &cold->ready;
+        wait->in_flight = 0;
+        wait->done(wait);
+    }
+    if (cold->ready != NULL && !ring_busy(&cold->going_on)) {
+        ring_post(cold->ring, &cold->going_on, 0, go_on);
+    }
+}
+
+static void make_ready(struct cold_wait *wait)
+{
+    struct cold *cold = wait->cold;
+
+    wait->next_ready = NULL;
+    *cold->last_ready = wait;
+    cold->last_ready = &wait->next_ready;
+    if (!ring_busy(&cold->going_on)) {
+        ring_post(cold->ring, &cold->going_on, 0, go_on);
+    }
+}
+
 static void on_read(struct ring_op *op, int result)
 {
     struct cold_read *read = RING_OWNER(op, struct cold_read, op);
@@ -328,7 +362,12 @@ static void on_read(struct ring_op *op, int result)
     read->is_whole = true;
     if (read->error == 0) note_warm(cold, read);
     metrics_count_cold(cold->metrics);
-    if (--wait->in_flight == 0) wait->done(wait);
+    // The last one counts until the question goes on.
+    if (wait->in_flight > 1) {
+        wait->in_flight--;
+    } else {
+        make_ready(wait);
+    }
 }
 
 void cold_read(struct cold_wait *wait, cold_done *done)

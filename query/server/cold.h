@@ -14,6 +14,9 @@
 // page was found gone.  A page that goes within that time is a page fault, no
 // more.
 //
+// Questions whose blocks have come go on a few at a time, so that what is asked
+// meanwhile and needs no block does not wait for all of them.
+//
 // Thread    the ring's.
 // Limit     COLD_READS_MAX blocks at a time for each question.
 
@@ -38,6 +41,7 @@ struct cold_wait {
     unsigned wanted;         // noted, not yet read
     unsigned in_flight;
     cold_done *done;
+    struct cold_wait *next_ready; // among those whose blocks are there
 };
 
 // cold_open makes one that counts the blocks it reads in `metrics`.
