@@ -170,11 +170,6 @@ bool endpoint_metrics(struct route *route, const struct request *request,
     prometheus_append_head(out, "sanct_build_info", "gauge",
                            "Which version this is.");
     buffer_printf(out, "sanct_build_info{version=\"%s\"} 1\n", SANCT_VERSION);
-    // Every block is read through the page cache by the kernel; none is asked
-    // of the ring.
-    prometheus_append_head(out, "sanct_cold_blocks_total", "counter",
-                           "Blocks of the index read by the ring.");
-    buffer_append_text(out, "sanct_cold_blocks_total 0\n");
     if (route_snapshot(route, &snapshot, err)) {
         append_lag(out, snapshot, "sanct_log_lag_entries",
                    "Entries of the newest head that are not held.", false);

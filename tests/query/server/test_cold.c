@@ -164,6 +164,23 @@ static void cold_answers_are_the_same(void **state)
     }
 }
 
+// The metric is there once, and counts.
+static void cold_blocks_are_counted(void **state)
+{
+    const char *got, *at;
+
+    (void)state;
+    process_evict(index_dir(planted.index));
+    cold_forget(world.cold);
+    (void)ask_name(17);
+    assert_true(num_cold() > 0);
+    got = ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    at = strstr(got, "\nsanct_cold_blocks_total ");
+    assert_non_null(at);
+    assert_true(strtoull(at + 25, NULL, 10) == num_cold());
+    assert_null(strstr(at + 1, "\nsanct_cold_blocks_total "));
+}
+
 // While one waits for its blocks another is answered.
 static void others_are_answered_meanwhile(void **state)
 {
@@ -378,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(cold_answers_are_the_same),
+        TEST(cold_blocks_are_counted),
         TEST(others_are_answered_meanwhile),
         TEST(a_read_error_is_one_questions),
         TEST(a_read_error_is_one_lines),
