@@ -15,8 +15,8 @@ struct arena_block {
 
 static bool arena_grow(struct arena *arena, size_t len)
 {
-    size_t size = arena->blocks == NULL ? BLOCK_SIZE_MIN
-                                        : 2 * arena->blocks->size;
+    size_t size =
+        arena->blocks == NULL ? BLOCK_SIZE_MIN : 2 * arena->blocks->size;
     struct arena_block *block;
 
     if (size > 4 * 1024 * 1024) size = 4 * 1024 * 1024;

@@ -16,14 +16,12 @@ static struct {
     enum log_level level;
     void (*before)(void);
     pthread_mutex_t lock;
-} state = {.program = "sanct",
-           .level = LOG_INFO,
-           .lock = PTHREAD_MUTEX_INITIALIZER};
+} state = {
+    .program = "sanct", .level = LOG_INFO, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
-void log_open(const char *program, enum log_format format,
-              enum log_level level)
+void log_open(const char *program, enum log_format format, enum log_level level)
 {
     state.program = program;
     state.format = format;
@@ -88,8 +86,9 @@ static void append_line(struct buffer *line, enum log_level level,
         buffer_append_byte(line, '\n');
         break;
     case LOG_JSON:
-        buffer_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":"
-                            "\"%s\",\"msg\":",
+        buffer_printf(line,
+                      "{\"time\":\"%s\",\"level\":\"%s\",\"program\":"
+                      "\"%s\",\"msg\":",
                       time_text, level_names[level], state.program);
         append_quoted(line, text);
         buffer_append_text(line, "}\n");

@@ -55,5 +55,4 @@ MUST_USE bool head_parse_sth(struct head *head, struct bytes served,
 // `origin` and that the log's own line (key type 0x05) holds.
 MUST_USE bool head_parse_checkpoint(struct head *head, struct bytes served,
                                     const char *origin,
-                                    const struct log_key *key,
-                                    struct err *err);
+                                    const struct log_key *key, struct err *err);

@@ -62,8 +62,8 @@ enum name_via {
     VIA_SUBJECT_EMAIL = 1 << 7,   // subject-email
     VIA_SALVAGED = 1 << 8,        // salvaged from broken bytes
     VIA_UNAUTHENTICATED = 1 << 9, // only in bytes that the tree does not cover
-    VIA_DERIVED = 1 << 10, // not as it stands: IP literal in a DNS name, part
-                           // before NUL, host of host:port, other reading
+    VIA_DERIVED = 1 << 10,   // not as it stands: IP literal in a DNS name, part
+                             // before NUL, host of host:port, other reading
     VIA_WILDCARD = 1 << 11,  // set at query: matched by a wildcard
     VIA_IRREGULAR = 1 << 12, // set at query: by an irregular wildcard
 };
@@ -86,12 +86,12 @@ enum name_flag {
     FLAG_NO_NAMES = 1 << 12,        // no-names
     FLAG_CN_NOT_IN_SAN = 1 << 13,   // cn-not-in-san: a CN that is a host
     // Set by entry_understand:
-    FLAG_UNPARSED = 1 << 16,          // unparsed
-    FLAG_PRECERT_MISMATCH = 1 << 17,  // precert-mismatch: extra_data's
-                                      // precertificate is not the leaf's
-    FLAG_WRONG_LEAF_INDEX = 1 << 18,  // wrong-leaf-index
-    FLAG_BAD_DATE = 1 << 19,          // bad-date
-    FLAG_CHAIN_UNREADABLE = 1 << 20,  // chain-unreadable
+    FLAG_UNPARSED = 1 << 16,         // unparsed
+    FLAG_PRECERT_MISMATCH = 1 << 17, // precert-mismatch: extra_data's
+                                     // precertificate is not the leaf's
+    FLAG_WRONG_LEAF_INDEX = 1 << 18, // wrong-leaf-index
+    FLAG_BAD_DATE = 1 << 19,         // bad-date
+    FLAG_CHAIN_UNREADABLE = 1 << 20, // chain-unreadable
     // Set at query:
     FLAG_ISSUER_UNVERIFIED = 1 << 24, // issuer-unverified
     FLAG_SERIAL_REUSED = 1 << 25, // serial-reused: same issuer and serial with

@@ -20,9 +20,9 @@
 // RECORD_FULL gives back every byte that the log served.  RECORD_FACTS keeps a
 // skeleton: the certificate with its signature, the bits of its key, the key's
 // identifier and the signatures of its SCTs set to zero (they compress to
-// nothing), read by the same reader, and the hashes of the original.  What could not be read whole
-// is kept in full under either.  Kind 3 is left for a difference to another
-// record.
+// nothing), read by the same reader, and the hashes of the original.  What
+// could not be read whole is kept in full under either.  Kind 3 is left for a
+// difference to another record.
 //
 // Lifetime  what is read points into the stored bytes or the arena.
 // Result    pure.  Damage is ERR_INDEX.

@@ -4,9 +4,9 @@
 // Retry-After) is a pause, as long as the host asks for or 7 s, doubled while
 // nothing else comes, and a rate: nine tenths of what the host took since it
 // last refused, or in the last minute, and not less than those of one request
-// in the time of its Retry-After.  From then on each request has a time of its own, first
-// come, first served; good answers raise the rate, slowly near the one that was
-// refused, quickly where that is far.
+// in the time of its Retry-After.  From then on each request has a time of its
+// own, first come, first served; good answers raise the rate, slowly near the
+// one that was refused, quickly where that is far.
 //
 // Order     limit_reserve, wait, start, then exactly one limit_good or
 //           limit_refused, or neither for what tells nothing of limits.

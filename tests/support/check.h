@@ -21,7 +21,7 @@ extern const char *test_case;
 #define CHECK(condition)                                                       \
     do {                                                                       \
         if (!(condition)) {                                                    \
-            print_error("case '%s': %s\n", test_case, #condition);            \
+            print_error("case '%s': %s\n", test_case, #condition);             \
             _fail(__FILE__, __LINE__);                                         \
         }                                                                      \
     } while (0)
@@ -42,7 +42,7 @@ const char *test_data(const char *path);
 #define SKIP_WITHOUT_DATA()                                                    \
     do {                                                                       \
         if (test_data("README.md") == NULL) {                                  \
-            print_message("no real data: skipped ($SANCT_TEST_DATA)\n");      \
+            print_message("no real data: skipped ($SANCT_TEST_DATA)\n");       \
             skip();                                                            \
         }                                                                      \
     } while (0)

@@ -18,7 +18,7 @@ enum reason {
     REASON_OTHER_SAN, // mailbox, URI, UPN, directoryName
     REASON_SUBJECT_EMAIL,
     REASON_ADDRESS_TEXT, // an address written as text in a DNS name or CN
-    REASON_DECODED, // text of another string type than ASCII
+    REASON_DECODED,      // text of another string type than ASCII
     REASON_IRREGULAR,
     NUM_REASONS,
 };
@@ -45,8 +45,8 @@ static bool has_high_bytes(struct bytes text)
 
 static bool is_reason(const struct term *term, enum reason *reason)
 {
-    static const uint32_t other_san = VIA_SAN_EMAIL | VIA_SAN_URI |
-                                      VIA_SAN_OTHER | VIA_SAN_DIRECTORY;
+    static const uint32_t other_san =
+        VIA_SAN_EMAIL | VIA_SAN_URI | VIA_SAN_OTHER | VIA_SAN_DIRECTORY;
 
     if (term->kind == TERM_IRREGULAR) {
         *reason = REASON_IRREGULAR;

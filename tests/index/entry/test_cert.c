@@ -145,7 +145,8 @@ static void check_manifest_row(const json_t *row, const struct cert *cert)
     }
 }
 
-// Later versions of BoringSSL (API 19) read an offset from UTC and leave it out.
+// Later versions of BoringSSL (API 19) read an offset from UTC and leave it
+// out.
 static bool has_offset(const ASN1_TIME *time)
 {
     const uint8_t *text = ASN1_STRING_get0_data(time);
@@ -158,8 +159,8 @@ static int64_t posix_of(const ASN1_TIME *time)
 {
     ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
     int days = 0, seconds = 0;
-    bool reads = !has_offset(time) &&
-                 ASN1_TIME_diff(&days, &seconds, epoch, time) == 1;
+    bool reads =
+        !has_offset(time) && ASN1_TIME_diff(&days, &seconds, epoch, time) == 1;
 
     ASN1_TIME_free(epoch);
     return reads ? (int64_t)days * 86400 + seconds : CERT_TIME_UNREADABLE;
