@@ -99,20 +99,6 @@ bool json_base64(const struct json *value, struct buffer *out)
     return json_text(value, &text) && text_parse_base64(out, text);
 }
 
-static int append_dump(const char *text, size_t size, void *out)
-{
-    buffer_append(out, bytes_of(text, size));
-    return 0;
-}
-
-void json_write(const struct json *value, struct buffer *out)
-{
-    if (json_dump_callback(inner(value), append_dump, out,
-                           JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
-        out->failed = true;
-    }
-}
-
 // Appends what is printable UTF-8 already; of that JSON escapes two characters.
 static void append_printable(struct buffer *out, struct bytes text)
 {

@@ -45,9 +45,6 @@ MUST_USE bool json_uint(const struct json *value, uint64_t *out);
 // json_base64 appends what a string of strict base64 decodes to.
 MUST_USE bool json_base64(const struct json *value, struct buffer *out);
 
-// json_write appends the value as compact JSON text.
-void json_write(const struct json *value, struct buffer *out);
-
 // json_append_string appends a JSON string.  Bytes that are no printable UTF-8
 // go through text_append_escaped first, so the result is always valid JSON.
 void json_append_string(struct buffer *out, struct bytes bytes);

@@ -328,10 +328,3 @@ size_t der_put_header(uint8_t out[DER_HEADER_MAX], uint8_t tag, size_t len)
     bytes_put_uint(out + 2, len, octets);
     return 2 + octets;
 }
-
-void der_append_header(struct buffer *out, uint8_t tag, size_t len)
-{
-    uint8_t header[DER_HEADER_MAX];
-
-    buffer_append(out, bytes_of(header, der_put_header(header, tag, len)));
-}

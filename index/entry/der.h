@@ -125,9 +125,6 @@ enum { DER_OID_TEXT_MAX = 256 };
 // `out`; what is no OID or too long for it as "#" and hex, cut if need be.
 char *der_oid_text(char out[DER_OID_TEXT_MAX], struct bytes oid);
 
-// der_append_header appends a one-octet tag and a minimal length.
-void der_append_header(struct buffer *out, uint8_t tag, size_t len);
-
 enum { DER_HEADER_MAX = 10 };
 
 // der_put_header writes the same into `out` and returns its length.

@@ -261,17 +261,6 @@ bool merkle_consistency_split(const struct merkle_proof *consistency,
     return true;
 }
 
-bool merkle_consistency_right(const struct merkle_proof *consistency,
-                              uint64_t first, uint64_t second,
-                              struct merkle_proof *right)
-{
-    static const struct sha256_hash not_needed;
-    struct merkle_frontier left;
-
-    return merkle_consistency_split(consistency, first, second, &not_needed,
-                                    &left, right);
-}
-
 bool merkle_audit_split(const struct merkle_proof *path, uint64_t index,
                         uint64_t size, unsigned level,
                         struct merkle_frontier *left,

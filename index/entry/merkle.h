@@ -69,16 +69,11 @@ MUST_USE bool merkle_span_root(const struct merkle_frontier *frontier,
                                const struct merkle_proof *right, uint64_t size,
                                struct sha256_hash *root);
 
-// merkle_consistency_right takes the right-hand siblings out of a consistency
-// proof from `first` (> 0) to `second` (> first) leaves: for merkle_span_root
-// with the frontier at `first`.  False when the proof's length cannot be.
-MUST_USE bool merkle_consistency_right(const struct merkle_proof *consistency,
-                                       uint64_t first, uint64_t second,
-                                       struct merkle_proof *right);
-
-// merkle_consistency_split takes it apart whole: also the frontier at `first`
-// that the proof speaks of.  Of a power of two the proof leaves it out, and it
-// is `first_root` then.
+// merkle_consistency_split takes a consistency proof from `first` (> 0) to
+// `second` (> first) leaves apart: the frontier at `first` that it speaks of,
+// and the right-hand siblings for merkle_span_root.  Of a power of two the
+// proof leaves that frontier out, and it is `first_root` then.  False when the
+// proof's length cannot be.
 MUST_USE bool merkle_consistency_split(const struct merkle_proof *consistency,
                                        uint64_t first, uint64_t second,
                                        const struct sha256_hash *first_root,

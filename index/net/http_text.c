@@ -345,24 +345,6 @@ bool http_parse_date(int64_t *seconds, struct bytes text)
     return true;
 }
 
-char *http_write_date(char out[32], int64_t seconds)
-{
-    // Years of four digits, which also bounds what is printed.
-    static const int64_t first = -62135596800, last = 253402300799;
-    time_t time = (time_t)(seconds < first  ? first
-                           : seconds > last ? last
-                                            : seconds);
-    struct tm tm;
-
-    (void)gmtime_r(&time, &tm);
-    (void)snprintf(out, 32, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-                   weekdays[tm.tm_wday], (unsigned)tm.tm_mday % 100,
-                   months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000,
-                   (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-                   (unsigned)tm.tm_sec % 100);
-    return out;
-}
-
 bool http_parse_retry_after(uint64_t *ms, struct bytes text, int64_t now)
 {
     static const uint64_t forever = UINT64_C(1000000000) * 1000;

@@ -53,9 +53,6 @@ void http_percent_decode_loosely(struct buffer *out, struct bytes encoded,
 // case, any of GMT, UTC, Z, +0000 as zone, and RFC 3339.
 MUST_USE bool http_parse_date(int64_t *seconds, struct bytes text);
 
-// http_write_date writes "Tue, 24 Nov 2026 07:02:26 GMT"; returns `out`.
-char *http_write_date(char out[32], int64_t seconds);
-
 // http_parse_retry_after reads seconds or a date as milliseconds from `now`
 // (seconds since 1970); a date in the past is 0.
 MUST_USE bool http_parse_retry_after(uint64_t *ms, struct bytes text,

@@ -44,8 +44,9 @@ static bool keep(struct reader *reader, struct evidence *evidence)
     return false;
 }
 
-void fault_halt(struct reader *reader, enum index_halt halt,
-                struct evidence *evidence, const struct err *err)
+// Stops the log with evidence.
+static void halt_log(struct reader *reader, enum index_halt halt,
+                     struct evidence *evidence, const struct err *err)
 {
     struct err failed;
 
@@ -104,7 +105,7 @@ void fault_head(struct reader *reader)
     evidence.heads[0].kind =
         reader->log.api == LOG_API_STATIC ? HEAD_CHECKPOINT : HEAD_STH;
     evidence.heads[0].served = buffer_bytes(&reader->head_ask.body);
-    fault_halt(reader, HALT_DATA, &evidence, &reader->head_err);
+    halt_log(reader, HALT_DATA, &evidence, &reader->head_err);
 }
 
 // The siblings right of `position`, from the leaves that the index holds:
@@ -167,7 +168,7 @@ void fault_fork(struct reader *reader, const struct head *accepted,
                         " entries are not of one tree",
                   accepted->size, other->size);
     evidence.computed = err.text;
-    fault_halt(reader, HALT_FORK, &evidence, &err);
+    halt_log(reader, HALT_FORK, &evidence, &err);
 }
 
 void fault_final(struct reader *reader)
@@ -192,7 +193,7 @@ void fault_final(struct reader *reader)
                         "final_tree_head, of %" PRIu64,
                   reader->head.size, log->final_size);
     evidence.computed = err.text;
-    fault_halt(reader, HALT_DATA, &evidence, &err);
+    halt_log(reader, HALT_DATA, &evidence, &err);
 }
 
 // ---------------------------------------------------------------- tiles
@@ -257,7 +258,7 @@ void fault_tiles(struct reader *reader, const struct err *err)
         evidence.level = shift;
         evidence.right = &right;
     }
-    fault_halt(reader, HALT_DATA, &evidence, &why);
+    halt_log(reader, HALT_DATA, &evidence, &why);
 }
 
 // ---------------------------------------------------------------- entries
@@ -319,7 +320,7 @@ static void halt_entries(struct reader *reader, struct batch *batch)
     }
     name_data_tile(reader, batch->first, &err);
     evidence.computed = err.text;
-    fault_halt(reader, HALT_DATA, &evidence, &err);
+    halt_log(reader, HALT_DATA, &evidence, &err);
     free(leaves);
 }
 
@@ -340,7 +341,7 @@ void fault_range(struct reader *reader, uint64_t first, uint64_t end)
                   "under the signed head of %" PRIu64 " entries",
                   first, end - 1, reader->pin.size);
     evidence.computed = err.text;
-    fault_halt(reader, HALT_DATA, &evidence, &err);
+    halt_log(reader, HALT_DATA, &evidence, &err);
 }
 
 // ---------------------------------------------------------------- the search
@@ -466,7 +467,7 @@ void fault_damaged(struct reader *reader, const struct err *err, uint64_t first,
     struct err why = *err;
 
     if (!reader->totals.has_head) evidence.heads[0].kind = HEAD_CHECKPOINT;
-    fault_halt(reader, HALT_DATA, &evidence, &why);
+    halt_log(reader, HALT_DATA, &evidence, &why);
 }
 
 void fault_given_up(struct reader *reader, const struct err *err,

@@ -20,6 +20,8 @@
 enum { POLLS_OF_ENDED = 120 };
 
 static void on_head(struct ask *ask);
+static void judge(struct reader *reader);
+static void plan_gaps(struct reader *reader);
 
 // ---------------------------------------------------------------- asking
 
@@ -119,7 +121,7 @@ static void on_head(struct ask *ask)
     buffer_append(&reader->served, buffer_bytes(&ask->body));
     reader->head.served = buffer_bytes(&reader->served);
     say_api(reader);
-    head_judge(reader);
+    judge(reader);
 }
 
 // ---------------------------------------------------------------- judging
@@ -136,7 +138,8 @@ static const struct head *newest_accepted(const struct reader *reader)
     return newest;
 }
 
-bool head_accept(struct reader *reader, const struct head *head)
+// Gives a head to the index.
+static bool accept_head(struct reader *reader, const struct head *head)
 {
     struct err err;
 
@@ -171,7 +174,7 @@ static void pin(struct reader *reader, const struct head *head, bool accepted)
         reader_fail(reader, &err);
         return;
     }
-    head_gaps(reader);
+    plan_gaps(reader);
 }
 
 // The extension of the newest accepted head was asked for.
@@ -191,7 +194,7 @@ static void on_extension(struct proof *proof)
                        &proof->right);
             return;
         }
-        if (head_accept(reader, &reader->head)) {
+        if (accept_head(reader, &reader->head)) {
             pin(reader, &reader->head, true);
         }
         return;
@@ -290,7 +293,8 @@ static bool judge_final(struct reader *reader)
     return false;
 }
 
-void head_judge(struct reader *reader)
+// Decides what to do with the head that came.
+static void judge(struct reader *reader)
 {
     const struct head *head = &reader->head;
     const struct head *newest = newest_accepted(reader);
@@ -312,12 +316,12 @@ void head_judge(struct reader *reader)
         return;
     }
     if (newest == NULL) {
-        if (head_accept(reader, head)) pin(reader, head, true);
+        if (accept_head(reader, head)) pin(reader, head, true);
         return;
     }
     is_younger =
         head->size == newest->size && head->timestamp_ms > newest->timestamp_ms;
-    if (is_younger && !head_accept(reader, head)) return;
+    if (is_younger && !accept_head(reader, head)) return;
     if (head->size == newest->size) {
         pin(reader, is_younger ? head : newest, true);
     } else if (head->size < newest->size) {
@@ -328,7 +332,7 @@ void head_judge(struct reader *reader)
         }
         pin(reader, newest, true);
     } else if (newest->size == 0) {
-        if (head_accept(reader, head)) pin(reader, head, true);
+        if (accept_head(reader, head)) pin(reader, head, true);
     } else {
         ask_extension(reader, newest);
     }
@@ -423,7 +427,8 @@ static uint64_t without_partial(struct reader *reader, uint64_t end)
     return end - end % TILE_WIDTH;
 }
 
-void head_gaps(struct reader *reader)
+// Plans what the pinned head leaves to read, and begins.
+static void plan_gaps(struct reader *reader)
 {
     uint64_t first = 0, end = without_partial(reader, reader->pin.size);
     struct err err;
@@ -543,7 +548,7 @@ static void finish_round(struct reader *reader)
         return;
     }
     if (reader->more) {
-        head_judge(reader);
+        judge(reader);
         return;
     }
     reader_show(reader);

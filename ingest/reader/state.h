@@ -165,15 +165,6 @@ void reader_show(struct reader *reader);
 // head_ask begins a round: asks for a head.
 void head_ask(struct reader *reader);
 
-// head_judge decides what to do with `head`.
-void head_judge(struct reader *reader);
-
-// head_accept gives a head to the index.
-bool head_accept(struct reader *reader, const struct head *head);
-
-// head_gaps plans what the pinned head leaves to read, and begins.
-void head_gaps(struct reader *reader);
-
 // head_next_gap begins the next gap, or finishes the round.
 void head_next_gap(struct reader *reader);
 
@@ -233,10 +224,6 @@ void issuers_take(struct reader *reader, struct piece *piece);
 
 // fault_wrong deals with the first batch that contradicts the head.
 void fault_wrong(struct reader *reader, struct batch *batch);
-
-// fault_halt stops the log with evidence.
-void fault_halt(struct reader *reader, enum index_halt halt,
-                struct evidence *evidence, const struct err *err);
 
 // fault_head, fault_fork, fault_final, fault_tiles: what a head did wrong.
 void fault_head(struct reader *reader);

@@ -88,7 +88,8 @@ static void append_statuses(struct buffer *out, const struct snapshot *snapshot,
     }
 }
 
-bool native_append_logs(struct buffer *out, struct snapshot *snapshot,
+// Appends the array `logs`.
+static bool append_logs(struct buffer *out, struct snapshot *snapshot,
                         uint64_t now_ms, struct err *err)
 {
     struct memo *memo = snapshot_memo(snapshot);
@@ -136,7 +137,7 @@ static bool append_stream_logs(struct native *native, struct snapshot *snapshot,
 
     buffer_append_text(out, ",\"logs\":");
     at = out->len;
-    if (!native_append_logs(out, snapshot, now_ms, err)) return false;
+    if (!append_logs(out, snapshot, now_ms, err)) return false;
     if (!native->stream || !buffer_ok(out)) return true;
     logs = bytes_of(out->data + at, out->len - at);
     if (bytes_equal(logs, buffer_bytes(&native->logs))) {

@@ -48,10 +48,6 @@ void native_cleanup(struct native *native);
 void native_append_issuance(struct buffer *out, const struct issuance *issuance,
                             uint32_t fields);
 
-// native_append_logs appends the array `logs`.
-MUST_USE bool native_append_logs(struct buffer *out, struct snapshot *snapshot,
-                                 uint64_t now_ms, struct err *err);
-
 // native_append_count appends {"query":…,"count":N}.
 void native_append_count(struct buffer *out, struct bytes query,
                          uint64_t count);

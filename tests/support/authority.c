@@ -11,7 +11,8 @@ enum {
     SERIAL_LEN = 16,
 };
 
-void authority_random_spki(struct buffer *out, uint64_t seed, const char *label)
+// Writes an RSA key of random bytes.
+static void random_spki(struct buffer *out, uint64_t seed, const char *label)
 {
     struct random random = random_for(seed, label, 0);
     uint8_t spki[ISSUANCE_SPKI_MAX];
@@ -33,7 +34,7 @@ void authority_init(struct authority *authority, enum fixed_key_kind kind,
         buffer_append(&authority->spki, buffer_bytes(&authority->key->spki));
     } else {
         authority->algorithm = CERTGEN_RSA_SHA256;
-        authority_random_spki(&authority->spki, seed, label);
+        random_spki(&authority->spki, seed, label);
     }
     authority->spki_id = sha256(buffer_bytes(&authority->spki));
     certgen_name_der(&authority->name_der, &authority->name);

@@ -41,7 +41,3 @@ void authority_fingerprints(const struct authority *authority,
 
 // authority_chain appends an ASN.1CertChain (RFC 6962 section 3.1).
 void authority_chain(const struct authority *authority, struct buffer *out);
-
-// authority_random_spki writes an RSA key of random bytes.
-void authority_random_spki(struct buffer *out, uint64_t seed,
-                           const char *label);

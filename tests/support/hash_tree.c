@@ -17,8 +17,8 @@ struct sha256_hash hash_tree_leaf(struct bytes leaf)
     return out;
 }
 
-struct sha256_hash hash_tree_node(const struct sha256_hash *left,
-                                  const struct sha256_hash *right)
+static struct sha256_hash node_hash(const struct sha256_hash *left,
+                                    const struct sha256_hash *right)
 {
     uint8_t message[1 + 2 * SHA256_LEN] = {1};
 
@@ -50,7 +50,7 @@ static void compute(struct hash_tree *tree, unsigned level, uint64_t index)
 {
     const struct sha256_hash *below = tree->levels[level - 1] + 2 * index;
 
-    tree->levels[level][index] = hash_tree_node(&below[0], &below[1]);
+    tree->levels[level][index] = node_hash(&below[0], &below[1]);
 }
 
 void hash_tree_build(struct hash_tree *tree)
@@ -105,7 +105,7 @@ struct sha256_hash hash_tree_range(const struct hash_tree *tree, uint64_t from,
     }
     left = hash_tree_range(tree, from, from + split(num));
     right = hash_tree_range(tree, from + split(num), to);
-    return hash_tree_node(&left, &right);
+    return node_hash(&left, &right);
 }
 
 static size_t path(const struct hash_tree *tree, uint64_t index, uint64_t from,

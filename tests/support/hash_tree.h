@@ -17,10 +17,8 @@ struct hash_tree {
     struct sha256_hash *levels[HASH_TREE_LEVELS]; // of full subtrees only
 };
 
-// hash_tree_leaf, hash_tree_node are the two hashes.
+// hash_tree_leaf is the hash of a leaf.
 struct sha256_hash hash_tree_leaf(struct bytes leaf);
-struct sha256_hash hash_tree_node(const struct sha256_hash *left,
-                                  const struct sha256_hash *right);
 
 // hash_tree_init makes room for `size` leaf hashes, at levels[0]: fill them,
 // then hash_tree_build computes the rest.

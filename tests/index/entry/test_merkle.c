@@ -42,6 +42,17 @@ static struct sha256_hash naive_root(const struct sha256_hash *d, uint64_t n)
     return naive_node(naive_root(d, k), naive_root(d + k, n - k));
 }
 
+// The right-hand siblings of a consistency proof.
+static bool consistency_right(const struct merkle_proof *proof, uint64_t first,
+                              uint64_t second, struct merkle_proof *right)
+{
+    static const struct sha256_hash not_needed;
+    struct merkle_frontier left;
+
+    return merkle_consistency_split(proof, first, second, &not_needed, &left,
+                                    right);
+}
+
 static void naive_path(struct merkle_proof *out, uint64_t m,
                        const struct sha256_hash *d, uint64_t n)
 {
@@ -349,7 +360,7 @@ static void consistency_gives_the_right_side(void **state)
             struct sha256_hash at_end = naive_root(leaves, end);
 
             naive_subproof(&proof, end, leaves, n, true);
-            assert_true(merkle_consistency_right(&proof, end, n, &right));
+            assert_true(consistency_right(&proof, end, n, &right));
             assert_true(merkle_span_root(&frontier, &right, n, &root));
             assert_true(same(root, want));
             assert_true(merkle_consistency_split(&proof, end, n, &at_end, &left,
@@ -359,9 +370,9 @@ static void consistency_gives_the_right_side(void **state)
                                 (size_t)__builtin_popcountll(end) * 32);
 
             proof.num_nodes++;
-            assert_false(merkle_consistency_right(&proof, end, n, &again));
+            assert_false(consistency_right(&proof, end, n, &again));
             proof.num_nodes -= 2;
-            assert_false(merkle_consistency_right(&proof, end, n, &again));
+            assert_false(consistency_right(&proof, end, n, &again));
             right.nodes[right.num_nodes++] = want;
             assert_false(merkle_span_root(&frontier, &right, n, &root));
             right.num_nodes -= 2;
@@ -411,7 +422,7 @@ static void every_span_gives_the_root(void **state)
 
             if (end < n) {
                 naive_subproof(&proof, end, leaves, n, true);
-                assert_true(merkle_consistency_right(&proof, end, n, &right));
+                assert_true(consistency_right(&proof, end, n, &right));
             }
             for (uint64_t first = 0; first < end; first++) {
                 struct merkle_frontier frontier = frontier_of(first);
@@ -436,7 +447,7 @@ static void any_flipped_bit_breaks_a_span(void **state)
 
     (void)state;
     naive_subproof(&proof, end, leaves, n, true);
-    assert_true(merkle_consistency_right(&proof, end, n, &right));
+    assert_true(consistency_right(&proof, end, n, &right));
     for (size_t bit = 0; bit < (3 + right.num_nodes) * 256; bit++) {
         size_t node = bit / 256;
         uint8_t *byte = node < 3 ? &frontier.nodes[node].bytes[bit % 256 / 8]
@@ -460,11 +471,11 @@ static void refuses_impossible_sizes(void **state)
     assert_false(merkle_span_root(&three, &empty, 2, &root));
     assert_false(merkle_span_root(&three, &many, 900, &root));
     assert_true(merkle_span_root(&three, &empty, 3, &root));
-    assert_false(merkle_consistency_right(&empty, 0, 4, &right));
-    assert_false(merkle_consistency_right(&empty, 4, 4, &right));
-    assert_false(merkle_consistency_right(&empty, 5, 4, &right));
-    assert_false(merkle_consistency_right(&empty, 3, 4, &right));
-    assert_false(merkle_consistency_right(&many, 3, UINT64_MAX, &right));
+    assert_false(consistency_right(&empty, 0, 4, &right));
+    assert_false(consistency_right(&empty, 4, 4, &right));
+    assert_false(consistency_right(&empty, 5, 4, &right));
+    assert_false(consistency_right(&empty, 3, 4, &right));
+    assert_false(consistency_right(&many, 3, UINT64_MAX, &right));
     assert_false(merkle_audit_split(&empty, 4, 4, 0, &left, &right));
     assert_false(merkle_audit_split(&empty, 0, 4, 3, &left, &right));
     assert_false(merkle_audit_split(&empty, 0, UINT64_MAX, 64, &left, &right));
@@ -485,6 +496,17 @@ static struct json *read_json(const char *path)
     if (!json_parse(&json, text, &err)) fail_msg("%s: %s", path, err.text);
     free((void *)text.data);
     return json;
+}
+
+// A vector's "wantErr" is true or false.
+static bool wants_error(const char *path)
+{
+    static const char no[] = "\"wantErr\": false";
+    struct bytes text = read_file(path);
+    bool wants = memmem(text.data, text.len, no, strlen(no)) == NULL;
+
+    free((void *)text.data);
+    return wants;
 }
 
 static bool read_hash(const struct json *value, struct sha256_hash *out)
@@ -563,7 +585,6 @@ static void visit_vectors(const char *folder)
     while ((entry = readdir(dir)) != NULL) {
         char path[4096];
         struct json *json;
-        struct buffer want = {0};
 
         if (entry->d_name[0] == '.') continue;
         (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
@@ -583,11 +604,8 @@ static void visit_vectors(const char *folder)
             continue;
         }
         json = read_json(path);
-        json_write(json_member(json, "wantErr"), &want);
         test_case = path;
-        CHECK(vector_holds(json) ==
-              bytes_equal_text(buffer_bytes(&want), "false"));
-        buffer_cleanup(&want);
+        CHECK(vector_holds(json) != wants_error(path));
         json_free(json);
     }
     (void)closedir(dir);

@@ -768,27 +768,20 @@ static void reads_dates(void **state)
 }
 
 // Oracle: the C library.
-static void writes_dates(void **state)
+static void reads_dates_of_all_days(void **state)
 {
     (void)state;
     for (int64_t seconds = 0; seconds < 4102444800;
          seconds += 86399 * 17 + 61) {
         time_t time = (time_t)seconds;
         struct tm tm;
-        char expected[32], written[32];
+        char written[32];
         int64_t back;
 
         gmtime_r(&time, &tm);
-        strftime(expected, sizeof expected, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-        assert_string_equal(http_write_date(written, seconds), expected);
+        strftime(written, sizeof written, "%a, %d %b %Y %H:%M:%S GMT", &tm);
         assert_true(http_parse_date(&back, bytes_from_text(written)));
         assert_int_equal(back, seconds);
-    }
-    {
-        char written[32];
-
-        assert_string_equal(http_write_date(written, INT64_MAX),
-                            "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }
 
@@ -894,7 +887,7 @@ int main(void)
         cmocka_unit_test(takes_queries_apart),
         cmocka_unit_test(decodes_percent),
         cmocka_unit_test(reads_dates),
-        cmocka_unit_test(writes_dates),
+        cmocka_unit_test(reads_dates_of_all_days),
         cmocka_unit_test(reads_retry_after),
         cmocka_unit_test(finds_fields),
         cmocka_unit_test(writes_messages),
