@@ -11,9 +11,11 @@
 //
 // CUTS (24) of them, spread over all.
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,7 +27,7 @@
 #include "tests/support/random.h"
 #include "tests/support/trial.h"
 
-enum { EXIT_CUT = 11, PATH_LEN = 256 };
+enum { EXIT_CUT = 11, PATH_LEN = 256, THREADS_MAX = 64 };
 
 // ------------------------------------------------------------ what to undo
 
@@ -161,8 +163,45 @@ static void undo_write(const struct undo *undo)
     (void)close(fd);
 }
 
+static atomic_uint num_still;
+
+static void stand_still(int number)
+{
+    (void)number;
+    atomic_fetch_add(&num_still, 1);
+    for (;;) {
+        (void)pause();
+    }
+}
+
+// Nobody works without power: the other threads must not see what is undone.
+static void stop_other_threads(void)
+{
+    const struct sigaction still = {.sa_handler = stand_still};
+    pid_t threads[THREADS_MAX];
+    unsigned num = 0;
+    DIR *list = opendir("/proc/self/task");
+    struct dirent *thread;
+
+    while (list != NULL && num < THREADS_MAX &&
+           (thread = readdir(list)) != NULL) {
+        pid_t id = (pid_t)atoi(thread->d_name);
+
+        if (id > 0 && id != gettid()) threads[num++] = id;
+    }
+    (void)sigaction(SIGUSR1, &still, NULL);
+    for (unsigned i = 0; i < num; i++) {
+        (void)tgkill(getpid(), threads[i], SIGUSR1);
+    }
+    // One that has ended meanwhile does not say so: no longer than a second.
+    for (unsigned ms = 0; ms < 1000 && atomic_load(&num_still) < num; ms++) {
+        (void)usleep(1000);
+    }
+}
+
 static _Noreturn void cut(void)
 {
+    stop_other_threads();
     for (struct undo *undo = newest; undo != NULL; undo = undo->older) {
         if (!all_goes && random_below(&randomness, 2) == 0) continue;
         if (undo->kind == WRITE) {
