@@ -220,6 +220,7 @@ static const long always[] = {
     SYS_fstatfs,
     SYS_statfs,
     SYS_getdents64,
+    SYS_fadvise64,
     SYS_faccessat,
     SYS_faccessat2,
     // Memory: malloc, LMDB's mapping, the sanitizers.
