@@ -17,8 +17,10 @@
 #include <stdlib.h>
 
 #include "index/store/keys.h"
+#include "query/known.h"
 #include "query/matching.h"
 #include "query/page.h"
+#include "query/picks.h"
 #include "query/show.h"
 #include "query/sieve.h"
 #include "query/walk.h"
@@ -26,18 +28,6 @@
 enum {
     STEP_POSTINGS = 256,      // looked at in one call of answer_next
     COUNT_PICKS_MAX = 200000, // in one pass of a count
-    DONE_SLOTS_FIRST = 16,    // a power of two
-    DONE_SLOTS_MAX = 4096,    // 16 times a power of four
-    KEPT_GROUPS_MAX = 16,     // of so many members each at most
-    KEPT_MEMBERS_MAX = 32,
-};
-
-// An issuance that a pass found.
-struct pick {
-    uint64_t position;
-    uint64_t id;
-    int64_t not_before;
-    struct sha256_hash hash;
 };
 
 enum phase { PHASE_WALK, PHASE_SHOW, PHASE_END };
@@ -53,12 +43,6 @@ struct answer {
     struct walk walk;
     enum phase phase;
 
-    // Marks of groups about which this pass knows all, in a table that
-    // forgets; a group it has forgotten is only looked at again.  Most answers
-    // have a few: it is made when there is one, and grows.
-    uint64_t *done;
-    size_t done_slots, num_done;
-
     // The postings of a short answer.
     bool has_tried;    // to gather them
     bool in_gathering; // they are being looked at
@@ -66,16 +50,12 @@ struct answer {
     struct gathering gathering;
     struct arena gathering_arena;
 
-    // What a pass learnt of the first issuances that it picked.
+    // What a pass learnt.
     struct shelf shelf;
-    struct group kept[KEPT_GROUPS_MAX];
-    size_t num_kept;
-    struct arena kept_arena;
+    struct known known;
 
-    struct pick *picks;
-    size_t num_picks, picks_room, picks_max, next_pick;
-    uint64_t bound; // nothing above it is picked
-    bool overflow;  // there is more than was picked
+    struct picks picks;
+    size_t next_pick;
     bool has_after; // the position behind which a pass begins
     uint64_t after;
 
@@ -94,158 +74,7 @@ static bool no_memory(struct err *err)
     return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
 }
 
-// ------------------------------------------------------------- done
-
-static uint64_t *done_slot(const struct answer *answer, uint64_t mark)
-{
-    return &answer->done[mark & (answer->done_slots - 1)];
-}
-
-static bool is_done(const struct answer *answer, uint64_t mark)
-{
-    return answer->done != NULL && mark != 0 &&
-           *done_slot(answer, mark) == mark;
-}
-
-static void forget_done(struct answer *answer)
-{
-    free(answer->done);
-    answer->done = NULL;
-    answer->done_slots = 0;
-    answer->num_done = 0;
-}
-
-// Makes a larger table, which has forgotten everything.
-static void grow_done(struct answer *answer)
-{
-    size_t slots =
-        answer->done == NULL ? DONE_SLOTS_FIRST : 4 * answer->done_slots;
-
-    forget_done(answer);
-    answer->done = calloc(slots, sizeof *answer->done);
-    if (answer->done != NULL) answer->done_slots = slots;
-}
-
-// ------------------------------------------------------------- kept
-
-static const struct group *find_kept(const struct answer *answer, uint64_t id)
-{
-    for (size_t i = 0; i < answer->num_kept; i++) {
-        if (answer->kept[i].id == id) return &answer->kept[i];
-    }
-    return NULL;
-}
-
-// Tells whether the entry is of an issuance that was picked.
-static bool is_kept(const struct answer *answer, uint64_t id)
-{
-    for (size_t i = 0; i < answer->num_kept; i++) {
-        const struct group *group = &answer->kept[i];
-
-        for (size_t k = 0; k < group->num_members; k++) {
-            if (group->members[k].id == id) return true;
-        }
-    }
-    return false;
-}
-
-// Keeps a group for when it is shown.
-static bool keep_group(struct answer *answer, const struct group *group,
-                       struct err *err)
-{
-    struct group *kept = &answer->kept[answer->num_kept];
-    struct bytes members =
-        bytes_of(group->members, group->num_members * sizeof *group->members);
-    void *copy;
-
-    if (answer->counting || answer->num_kept == KEPT_GROUPS_MAX ||
-        group->num_members > KEPT_MEMBERS_MAX ||
-        find_kept(answer, group->id) != NULL) {
-        return true;
-    }
-    copy = arena_alloc(&answer->kept_arena, members.len);
-    if (copy == NULL) return no_memory(err);
-    memcpy(copy, members.data, members.len);
-    *kept = *group;
-    kept->members = copy;
-    answer->num_kept++;
-    return true;
-}
-
-static void set_done(struct answer *answer, const struct group *group)
-{
-    uint64_t mark = group->members[0].facts.group_mark;
-
-    if (group->is_split) return;
-    if (2 * answer->num_done >= answer->done_slots &&
-        answer->done_slots < DONE_SLOTS_MAX) {
-        grow_done(answer);
-    }
-    if (answer->done == NULL) return; // no memory: nothing is remembered
-    *done_slot(answer, mark) = mark;
-    answer->num_done++;
-}
-
-// ------------------------------------------------------------- picks
-
-static int compare_positions(const void *a, const void *b)
-{
-    const struct pick *left = a, *right = b;
-
-    return left->position < right->position ? -1
-                                            : left->position > right->position;
-}
-
-static int compare_dates(const void *a, const void *b)
-{
-    const struct pick *left = a, *right = b;
-    int order = (left->not_before > right->not_before) -
-                (left->not_before < right->not_before);
-
-    if (order == 0) {
-        order = memcmp(&left->hash, &right->hash, sizeof left->hash);
-    }
-    return order != 0 ? order : compare_positions(a, b);
-}
-
-// Sorts by position, drops what is there twice and what is too much.
-static void settle_picks(struct answer *answer)
-{
-    struct pick *picks = answer->picks;
-    size_t num = 0;
-
-    if (answer->num_picks == 0) return;
-    qsort(picks, answer->num_picks, sizeof *picks, compare_positions);
-    for (size_t i = 0; i < answer->num_picks; i++) {
-        if (num == 0 || picks[num - 1].position != picks[i].position) {
-            picks[num++] = picks[i];
-        }
-    }
-    if (num > answer->picks_max) {
-        num = answer->picks_max;
-        answer->overflow = true;
-        answer->bound = picks[num - 1].position;
-    }
-    answer->num_picks = num;
-}
-
-static bool add_pick(struct answer *answer, const struct pick *pick,
-                     struct err *err)
-{
-    if (pick->position > answer->bound) return true;
-    if (answer->num_picks == 2 * answer->picks_max) settle_picks(answer);
-    if (answer->num_picks == answer->picks_room) {
-        size_t room = answer->picks_room == 0 ? 16 : 2 * answer->picks_room;
-        struct pick *picks =
-            realloc(answer->picks, room * sizeof *answer->picks);
-
-        if (picks == NULL) return no_memory(err);
-        answer->picks = picks;
-        answer->picks_room = room;
-    }
-    answer->picks[answer->num_picks++] = *pick;
-    return true;
-}
+// ------------------------------------------------------------- a pass
 
 // How many a pass looks for: one more than the page, to know whether something
 // follows it.
@@ -255,16 +84,11 @@ static void begin_pass(struct answer *answer)
     uint64_t left = answer->limit - answer->given;
 
     if (answer->limit != 0 && left < most) most = left + 1;
-    answer->picks_max = (size_t)most;
-    answer->num_picks = 0;
+    picks_begin(&answer->picks, (size_t)most);
     answer->next_pick = 0;
-    answer->bound = UINT64_MAX;
-    answer->overflow = false;
-    forget_done(answer);
+    known_reset(&answer->known);
     shelf_reset(&answer->shelf);
     answer->shown = 0;
-    answer->num_kept = 0;
-    arena_reset(&answer->kept_arena);
     walk_restart(&answer->walk, answer->has_after && answer->walk.by_id,
                  answer->after);
     answer->phase = PHASE_WALK;
@@ -306,14 +130,14 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
 
     if (answer->has_after && item->id <= answer->after) return true;
     if (!matching_item(&matching, item, &matches, err)) return false;
-    if (!matches || is_kept(answer, item->id)) return true;
+    if (!matches || known_holds(&answer->known, item->id)) return true;
     if (gathered != NULL) {
         facts = gathered->facts;
     } else if (!snapshot_facts(snapshot, item->id, &facts, err)) {
         if (err->code == ERR_COLD) snapshot_expect(snapshot, item->id);
         return false;
     }
-    if (is_done(answer, facts.group_mark)) return true;
+    if (known_is_done(&answer->known, facts.group_mark)) return true;
     if (!find_group(answer, item->id, &facts, gathered, &group, err) ||
         !matching_position(&matching, item, &group, &pick.position, err)) {
         return false;
@@ -322,67 +146,31 @@ static bool consider(struct answer *answer, struct snapshot *snapshot,
     // earlier posting led to.
     if ((answer->has_after && pick.position <= answer->after) ||
         (answer->walk.by_id && pick.position < item->id)) {
-        set_done(answer, &group);
+        known_set_done(&answer->known, &group);
         return true;
     }
     if (!sieve_passes(&answer->sieve, &group, &answer->shelf, &passes, err)) {
         return false;
     }
-    set_done(answer, &group);
+    known_set_done(&answer->known, &group);
     if (!passes) return true;
     pick.id = group.id;
     pick.not_before = facts.not_before;
     pick.hash = group.members[0].facts.group;
-    return keep_group(answer, &group, err) && add_pick(answer, &pick, err);
+    if (!answer->counting && !known_keep(&answer->known, &group, err)) {
+        return false;
+    }
+    return picks_add(&answer->picks, &pick, err);
 }
 
 // By id the picks come in order: the walk can stop when there are enough.
 static bool has_enough(struct answer *answer)
 {
-    if (!answer->walk.by_id || answer->num_picks <= answer->picks_max) {
+    if (!answer->walk.by_id || answer->picks.num <= answer->picks.max) {
         return false;
     }
-    settle_picks(answer);
-    return answer->overflow;
-}
-
-static bool fill_hash(struct answer *answer, struct pick *pick, struct err *err)
-{
-    static const struct sha256_hash none;
-    const struct entry *entry;
-    bool has_bytes;
-
-    if (!sha256_equal(&pick->hash, &none)) return true;
-    if (!shelf_entry(&answer->shelf, pick->id, ENTRY_TBS_SHA256, &entry,
-                     &has_bytes, &answer->arena, err)) {
-        return false;
-    }
-    pick->hash = entry->tbs_sha256;
-    return true;
-}
-
-// Sorts by date, then by hash: what was gathered has its hash looked up only
-// where the date does not say it.
-static bool sort_by_date(struct answer *answer, struct err *err)
-{
-    struct pick *picks = answer->picks;
-    size_t num = answer->num_picks, end;
-
-    if (num < 2) return true;
-    qsort(picks, num, sizeof *picks, compare_dates);
-    if (!answer->gathering.whole) return true;
-    arena_reset(&answer->arena);
-    for (size_t i = 0; i < num; i = end) {
-        for (end = i + 1;
-             end < num && picks[end].not_before == picks[i].not_before; end++) {
-            if (!fill_hash(answer, &picks[end - 1], err) ||
-                !fill_hash(answer, &picks[end], err)) {
-                return false;
-            }
-        }
-        qsort(picks + i, end - i, sizeof *picks, compare_dates);
-    }
-    return true;
+    picks_settle(&answer->picks);
+    return answer->picks.overflow;
 }
 
 static bool end_pass(struct answer *answer, struct err *err)
@@ -390,13 +178,14 @@ static bool end_pass(struct answer *answer, struct err *err)
     bool whole = answer->limit == 0 && !answer->question->filters->has_after;
 
     walk_park(&answer->walk);
-    settle_picks(answer);
+    picks_settle(&answer->picks);
     if (!answer->counting && whole) {
-        if (answer->overflow) answer->order_found = true;
+        if (answer->picks.overflow) answer->order_found = true;
         if (!answer->order_found &&
             answer->question->filters->order != ORDER_FOUND &&
             answer->question->filters->order != ORDER_KEY &&
-            !sort_by_date(answer, err)) {
+            !picks_sort_by_date(&answer->picks, answer->gathering.whole,
+                                &answer->shelf, &answer->arena, err)) {
             return false;
         }
     }
@@ -509,7 +298,7 @@ static void end_answer(struct answer *answer, bool cut)
 static bool show_picked(struct answer *answer, struct snapshot *snapshot,
                         const struct pick *pick, struct err *err)
 {
-    const struct group *kept = find_kept(answer, pick->id);
+    const struct group *kept = known_find(&answer->known, pick->id);
     struct entry_facts facts;
     struct group group;
 
@@ -531,14 +320,14 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
 {
     const struct pick *pick;
 
-    if (answer->counting && answer->num_picks > 0) {
-        answer->given += answer->num_picks;
-        answer->next_pick = answer->num_picks;
+    if (answer->counting && answer->picks.num > 0) {
+        answer->given += answer->picks.num;
+        answer->next_pick = answer->picks.num;
         answer->has_after = true;
-        answer->after = answer->picks[answer->num_picks - 1].position;
+        answer->after = answer->picks.items[answer->picks.num - 1].position;
     }
-    if (answer->next_pick == answer->num_picks) {
-        if (answer->overflow) {
+    if (answer->next_pick == answer->picks.num) {
+        if (answer->picks.overflow) {
             begin_pass(answer);
         } else {
             end_answer(answer, false);
@@ -549,7 +338,7 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
         end_answer(answer, true);
         return true;
     }
-    pick = &answer->picks[answer->next_pick];
+    pick = &answer->picks.items[answer->next_pick];
     if (!show_picked(answer, snapshot, pick, err)) return false;
     answer->next_pick++;
     answer->has_after = true;
@@ -572,7 +361,7 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
     if (!matching_item(&matching, item, &matches, err)) return false;
     if (!matches) return true;
     if (!snapshot_facts(snapshot, item->id, &facts, err)) return false;
-    if (is_done(answer, facts.group_mark)) return true;
+    if (known_is_done(&answer->known, facts.group_mark)) return true;
     arena_reset(&answer->scratch);
     if (!group_find(group, &answer->shelf, item->id, &facts, answer->end_id,
                     &answer->scratch, err) ||
@@ -586,7 +375,7 @@ static bool consider_key(struct answer *answer, struct snapshot *snapshot,
     }
     *shown = passes;
     // What is shown may have to be looked at again until it is.
-    if (!passes) set_done(answer, group);
+    if (!passes) known_set_done(&answer->known, group);
     return true;
 }
 
@@ -614,7 +403,7 @@ static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
             return true;
         }
         if (!show_group(answer, &group, err)) return look_again(answer, err);
-        set_done(answer, &group);
+        known_set_done(&answer->known, &group);
         buffer_reset(&answer->key);
         buffer_append(&answer->key, item.key);
         if (!buffer_ok(&answer->key)) return no_memory(err);
@@ -734,11 +523,10 @@ void answer_close(struct answer *answer)
     if (answer == NULL) return;
     walk_cleanup(&answer->walk);
     sieve_cleanup(&answer->sieve);
-    free(answer->done);
+    known_cleanup(&answer->known);
     shelf_cleanup(&answer->shelf);
     arena_cleanup(&answer->gathering_arena);
-    arena_cleanup(&answer->kept_arena);
-    free(answer->picks);
+    picks_cleanup(&answer->picks);
     buffer_cleanup(&answer->cursor);
     buffer_cleanup(&answer->key);
     arena_cleanup(&answer->page_arena);
@@ -807,7 +595,7 @@ bool answer_order_found(const struct answer *answer)
 
 size_t answer_page_len(const struct answer *answer)
 {
-    size_t len = answer->num_picks;
+    size_t len = answer->picks.num;
 
     if (answer->limit != 0 && len > answer->limit) len = (size_t)answer->limit;
     return len;
@@ -815,7 +603,7 @@ size_t answer_page_len(const struct answer *answer)
 
 uint64_t answer_page_id(const struct answer *answer, size_t position)
 {
-    return answer->picks[position].id;
+    return answer->picks.items[position].id;
 }
 
 uint64_t answer_position(const struct answer *answer)
