@@ -7,9 +7,9 @@
 
 #include "index/handle.h"
 #include "index/store/keys.h"
-#include "tests/support/made_log.h"
+#include "tests/support/naive.h"
 
-enum { NUM_LOGS = 3, LOG_SIZE = 600, ROWS_MAX = 64 * 1024 };
+enum { NUM_LOGS = 3, LOG_SIZE = 600 };
 
 // ------------------------------------------------------------ folders
 
@@ -110,65 +110,7 @@ static struct snapshot *open_snapshot(struct index *index)
     return snapshot;
 }
 
-// ------------------------------------------------------------ the naive copy
-
-struct row {
-    uint8_t key[KEYS_LEN_MAX];
-    size_t len;
-    uint64_t id;
-    uint32_t via;
-};
-
-static struct row *rows;
-static size_t num_rows;
-
-static int compare_rows(const void *a, const void *b)
-{
-    const struct row *x = a, *y = b;
-    int order =
-        bytes_compare(bytes_of(x->key, x->len), bytes_of(y->key, y->len));
-
-    if (order != 0) return order;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static void add_row(struct bytes key, uint64_t id, uint32_t via)
-{
-    struct row *row = &rows[num_rows++];
-
-    assert_true(num_rows < ROWS_MAX);
-    memcpy(row->key, key.data, key.len);
-    row->len = key.len;
-    row->id = id;
-    row->via = via;
-}
-
-static bool add_term(void *context, enum term_kind kind, struct bytes value,
-                     uint32_t via)
-{
-    struct buffer key = {0};
-
-    keys_append(&key, kind, value);
-    add_row(buffer_bytes(&key), *(uint64_t *)context, via);
-    buffer_cleanup(&key);
-    return true;
-}
-
-static void add_rows(const struct made_log *log, uint64_t first, uint64_t end,
-                     uint64_t id)
-{
-    struct arena arena = {0};
-
-    for (uint64_t i = first; i < end; i++, id++) {
-        struct entry entry;
-
-        made_log_entry(log, i, &entry, &arena);
-        posting_each_term(&entry, add_term, &id);
-        arena_reset(&arena);
-    }
-    arena_cleanup(&arena);
-    qsort(rows, num_rows, sizeof *rows, compare_rows);
-}
+static struct naive naive; // what it should answer
 
 // ------------------------------------------------------------ filling
 
@@ -193,9 +135,7 @@ static void begin(struct filling *filling, struct index *index)
     struct err err = {0};
 
     *filling = (struct filling){.next_id = 1};
-    rows = calloc(ROWS_MAX, sizeof *rows);
-    num_rows = 0;
-    assert_non_null(rows);
+    naive = (struct naive){0};
     for (size_t i = 0; i < NUM_LOGS; i++) {
         struct made_log *log = &filling->logs[i];
 
@@ -212,7 +152,7 @@ static void finish(struct filling *filling)
     for (size_t i = 0; i < NUM_LOGS; i++) {
         made_log_free(&filling->logs[i]);
     }
-    free(rows);
+    naive_cleanup(&naive);
 }
 
 // Appends one random chunk; false when all is appended.
@@ -233,7 +173,8 @@ static bool append_some(struct filling *filling, struct index *index)
                          &err)) {
         fail_msg("%s", err.text);
     }
-    add_rows(&filling->logs[i], first, end, filling->next_id);
+    naive_add(&naive, &filling->logs[i], first, end, filling->next_id);
+    naive_sort(&naive);
     filling->next_id += end - first;
     filling->positions[i] = end;
     return true;
@@ -244,12 +185,13 @@ static bool append_some(struct filling *filling, struct index *index)
 // Runs hold these shortened; they are only asked for one by one.
 static bool is_shortened(struct bytes key)
 {
-    uint8_t out[1 + RUN_KEY_HASH_LEN];
-    bool exact;
-
     if (shape->memory == 0 && !shape->compacted) return false;
-    (void)run_key(key, out, &exact);
-    return !exact || (key.len == sizeof out && key.data[0] >= TERM_CERT_SHA256);
+    return naive_is_short(key);
+}
+
+static struct bytes row_key(size_t i)
+{
+    return bytes_of(naive.rows[i].key, naive.rows[i].len);
 }
 
 static bool next(struct cursor *cursor, struct posting *posting, bool one_key,
@@ -274,8 +216,8 @@ static void check_range(struct snapshot *snapshot, struct bytes first,
     bool found;
 
     CHECK(cursor_open(&cursor, snapshot, first, end, &err));
-    for (size_t i = 0; i < num_rows; i++) {
-        struct bytes key = bytes_of(rows[i].key, rows[i].len);
+    for (size_t i = 0; i < naive.num; i++) {
+        struct bytes key = row_key(i);
 
         if (bytes_compare(key, first) < 0 ||
             (end.len != 0 && bytes_compare(key, end) >= 0) ||
@@ -284,8 +226,8 @@ static void check_range(struct snapshot *snapshot, struct bytes first,
         }
         CHECK(next(cursor, &posting, one_key, &found));
         CHECK(bytes_equal(posting.key, key));
-        CHECK(posting.id == rows[i].id);
-        CHECK(posting.via == rows[i].via);
+        CHECK(posting.id == naive.rows[i].id);
+        CHECK(posting.via == naive.rows[i].via);
     }
     CHECK(!next(cursor, &posting, one_key, &found));
     cursor_close(cursor);
@@ -297,16 +239,14 @@ static void check_ranges(struct snapshot *snapshot)
 
     check_range(snapshot, nothing, nothing, false);
     for (int i = 0; i < 60; i++) {
-        const struct row *a = &rows[random_below(num_rows)];
-        const struct row *b = &rows[random_below(num_rows)];
+        struct bytes a = row_key(random_below(naive.num));
+        struct bytes b = row_key(random_below(naive.num));
         struct buffer exact = {0};
 
-        buffer_append(&exact, bytes_of(a->key, a->len));
+        buffer_append(&exact, a);
         buffer_append_byte(&exact, 0);
-        check_range(snapshot, bytes_of(a->key, a->len), buffer_bytes(&exact),
-                    true);
-        check_range(snapshot, bytes_of(a->key, random_below(a->len)),
-                    bytes_of(b->key, b->len), false);
+        check_range(snapshot, a, buffer_bytes(&exact), true);
+        check_range(snapshot, bytes_of(a.data, random_below(a.len)), b, false);
         buffer_cleanup(&exact);
     }
 }
@@ -318,21 +258,19 @@ static void check_seeks(struct snapshot *snapshot)
 
     CHECK(cursor_open(&cursor, snapshot, (struct bytes){0}, (struct bytes){0},
                       &err));
-    for (size_t i = 0; i < num_rows; i++) {
+    for (size_t i = 0; i < naive.num; i++) {
         struct posting posting;
         size_t k = i + 1;
         bool found;
 
-        CHECK(cursor_seek_after(cursor, bytes_of(rows[i].key, rows[i].len),
-                                rows[i].id, &err));
-        while (k < num_rows &&
-               is_shortened(bytes_of(rows[k].key, rows[k].len))) {
+        CHECK(cursor_seek_after(cursor, row_key(i), naive.rows[i].id, &err));
+        while (k < naive.num && is_shortened(row_key(k))) {
             k++;
         }
-        CHECK(next(cursor, &posting, false, &found) == (k < num_rows));
+        CHECK(next(cursor, &posting, false, &found) == (k < naive.num));
         if (!found) continue;
-        CHECK(posting.id == rows[k].id &&
-              bytes_equal(posting.key, bytes_of(rows[k].key, rows[k].len)));
+        CHECK(posting.id == naive.rows[k].id &&
+              bytes_equal(posting.key, row_key(k)));
     }
     cursor_close(cursor);
 }
@@ -416,13 +354,12 @@ static void check_logs(struct filling *filling, struct snapshot *snapshot)
             CHECK(sha256_equal(&root, &made));
         }
     }
-    for (size_t i = 0; i < num_rows; i++) {
-        keys += i == 0 || rows[i].len != rows[i - 1].len ||
-                memcmp(rows[i].key, rows[i - 1].key, rows[i].len) != 0;
+    for (size_t i = 0; i < naive.num; i++) {
+        keys += i == 0 || !bytes_equal(row_key(i), row_key(i - 1));
     }
     CHECK(snapshot_stat(snapshot, &stat, &err));
     CHECK(stat.entries == filling->next_id - 1);
-    CHECK(stat.postings == num_rows);
+    CHECK(stat.postings == naive.num);
     // What stands in several files is counted in each.
     CHECK(stat.runs + (stat.tail_entries > 0) <= 1 ? stat.keys == keys
                                                    : stat.keys >= keys);
@@ -529,8 +466,7 @@ static void a_snapshot_does_not_move(void **state)
     struct index *index = open_index(INDEX_WRITE);
     struct filling filling;
     struct snapshot *snapshot;
-    struct row *before;
-    size_t num_before;
+    struct naive before = {0};
     struct err err = {0};
     bool changed;
 
@@ -540,27 +476,24 @@ static void a_snapshot_does_not_move(void **state)
         CHECK(append_some(&filling, index));
     }
     snapshot = open_snapshot(index);
-    before = rows;
-    num_before = num_rows;
-    rows = calloc(ROWS_MAX, sizeof *rows);
-    memcpy(rows, before, num_before * sizeof *rows);
+    before.num = before.size = naive.num;
+    before.rows = calloc(before.num, sizeof *before.rows);
+    assert_non_null(before.rows);
+    memcpy(before.rows, naive.rows, before.num * sizeof *before.rows);
     for (int i = 0; i < 4; i++) {
         CHECK(append_some(&filling, index));
     }
     CHECK(index_flush(index, &err));
     {
-        struct row *after = rows;
-        size_t num_after = num_rows;
+        struct naive after = naive;
 
-        rows = before;
-        num_rows = num_before;
+        naive = before;
         check_ranges(snapshot);
         CHECK(snapshot_renew(snapshot, &changed, &err) && changed);
-        rows = after;
-        num_rows = num_after;
+        naive = after;
         check_ranges(snapshot);
     }
-    free(before);
+    naive_cleanup(&before);
     snapshot_close(snapshot);
     index_close(index);
     finish(&filling);
