@@ -26,6 +26,11 @@ static inline bool varint_read(struct bytes *view, uint64_t *value)
 {
     uint64_t sum = 0;
 
+    // Most are small.
+    if (view->len > 0 && view->data[0] < 0x80) {
+        *value = view->data[0];
+        return bytes_skip(view, 1);
+    }
     for (size_t i = 0; i < 10 && i < view->len; i++) {
         uint8_t byte = view->data[i];
 

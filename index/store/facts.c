@@ -249,6 +249,12 @@ void facts_cleanup(struct facts_builder *builder)
 
 // ------------------------------------------------------------ reading
 
+// Eight bytes, the highest first.
+static uint64_t load_big(const uint8_t *at)
+{
+    return __builtin_bswap64(load_word(at));
+}
+
 struct head {
     size_t num_listed;
     unsigned bits;
@@ -273,20 +279,19 @@ static bool read_head(struct bytes *view, struct head *head)
 static bool read_value(uint64_t *value, const struct head *head,
                        const uint8_t *bits, size_t at)
 {
-    uint64_t raw, base;
-    struct bytes view = head->values;
+    const uint8_t *base = head->values.data;
     size_t first = at * head->bits;
+    uint64_t raw;
 
     raw = load_word(bits + first / 8);
     raw >>= first % 8;
     if (head->bits < WORD_BITS) raw &= (UINT64_C(1) << head->bits) - 1;
     if (head->num_listed > 0) {
         if (raw >= head->num_listed) return false;
-        (void)bytes_skip(&view, VALUE_LEN * (size_t)raw);
+        base += VALUE_LEN * (size_t)raw;
         raw = 0;
     }
-    if (!bytes_read_uint(&view, &base, VALUE_LEN)) return false;
-    *value = base + raw;
+    *value = load_big(base) + raw;
     return true;
 }
 

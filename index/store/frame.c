@@ -109,36 +109,47 @@ bool frame_read(struct frame *frame, struct bytes *view)
            bytes_read_take(view, &frame->raws, raw_len);
 }
 
+// Passes over so many varints: what is to be found is not among them.
+static bool skip_varints(struct bytes *view, size_t num)
+{
+    size_t at = 0;
+
+    while (num > 0 && at < view->len) {
+        num -= view->data[at++] < 0x80;
+    }
+    return num == 0 && bytes_skip(view, at);
+}
+
 // Reads a column: the value at `at`, and the sum of those before it.
 static bool read_column(struct bytes *view, size_t num, size_t at,
                         size_t *value, size_t *before)
 {
-    *before = 0;
-    for (size_t i = 0; i < num; i++) {
-        size_t read;
+    size_t sum = 0, read;
 
+    for (size_t i = 0; i < at; i++) {
         if (!read_size(view, &read)) return false;
-        if (i < at) *before += read;
-        if (i == at) *value = read;
+        sum += read;
     }
-    return true;
+    *before = sum;
+    return read_size(view, value) && skip_varints(view, num - at - 1);
 }
 
 bool frame_record(const struct frame *frame, struct bytes plain, size_t at,
                   uint32_t *number, struct bytes *text, struct bytes *raw)
 {
-    size_t values[3] = {0}, before[3];
+    size_t value, raw_len, text_len, raw_before, text_before;
     struct bytes raws = frame->raws;
 
-    if (at >= frame->num) return false;
-    for (size_t i = 0; i < COUNT_OF(values); i++) {
-        if (!read_column(&plain, frame->num, at, &values[i], &before[i])) {
-            return false;
-        }
+    if (at >= frame->num || !skip_varints(&plain, at) ||
+        !read_size(&plain, &value) ||
+        !skip_varints(&plain, frame->num - at - 1) ||
+        !read_column(&plain, frame->num, at, &raw_len, &raw_before) ||
+        !read_column(&plain, frame->num, at, &text_len, &text_before)) {
+        return false;
     }
-    *number = (uint32_t)values[0];
-    return bytes_skip(&raws, before[1]) &&
-           bytes_read_take(&raws, raw, values[1]) &&
-           bytes_skip(&plain, before[2]) &&
-           bytes_read_take(&plain, text, values[2]);
+    *number = (uint32_t)value;
+    return bytes_skip(&raws, raw_before) &&
+           bytes_read_take(&raws, raw, raw_len) &&
+           bytes_skip(&plain, text_before) &&
+           bytes_read_take(&plain, text, text_len);
 }
