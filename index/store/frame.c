@@ -102,9 +102,8 @@ bool frame_read(struct frame *frame, struct bytes *view)
     size_t packed_len, raw_len;
 
     return read_size(view, &frame->num) && frame->num > 0 &&
-           frame->num <= FRAME_RECORDS_MAX &&
-           read_size(view, &frame->plain_len) && read_size(view, &packed_len) &&
-           read_size(view, &raw_len) &&
+           frame->num <= FRAME_READ_MAX && read_size(view, &frame->plain_len) &&
+           read_size(view, &packed_len) && read_size(view, &raw_len) &&
            bytes_read_take(view, &frame->packed, packed_len) &&
            bytes_read_take(view, &frame->raws, raw_len);
 }

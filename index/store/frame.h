@@ -16,8 +16,9 @@
 #include "index/store/zstd.h"
 
 enum {
-    // Half as many are 3 bytes a record larger and read 0.3 us sooner.
-    FRAME_RECORDS_MAX = 16,
+    // Twice as many are 2 bytes a record smaller and are read 0.4 us later.
+    FRAME_RECORDS_MAX = 8,
+    FRAME_READ_MAX = 64,   // records of a frame that is read
     FRAME_HEAD_LEN = 8,    // about what is before `packed`
     FRAME_COLUMNS_LEN = 6, // of a record in the columns, about
     FRAME_PLAIN_MAX = 256 * 1024 * 1024,

@@ -63,7 +63,7 @@ static bool load_dictionary(struct segment *segment, struct lmdb_txn *txn,
         return false;
     }
     return !found ||
-           zstd_dictionary_new(&segment->dictionary, dictionary, err) ||
+           zstd_dictionary_new_reading(&segment->dictionary, dictionary, err) ||
            err_wrap(err, "%s", segment->path);
 }
 

@@ -14,7 +14,7 @@ enum {
 static const uint8_t magic[MAGIC_LEN] = {0x28, 0xb5, 0x2f, 0xfd};
 
 struct zstd_dictionary {
-    ZSTD_CDict *compress;
+    ZSTD_CDict *compress; // NULL: it is for reading
     ZSTD_DDict *decompress;
 };
 
@@ -24,23 +24,37 @@ struct zstd_codec {
     struct buffer frame; // with its magic number put back
 };
 
-bool zstd_dictionary_new(struct zstd_dictionary **out, struct bytes bytes,
-                         struct err *err)
+static bool make_dictionary(struct zstd_dictionary **out, struct bytes bytes,
+                            bool for_reading, struct err *err)
 {
     struct zstd_dictionary *dictionary = calloc(1, sizeof *dictionary);
 
     if (dictionary != NULL) {
-        dictionary->compress =
-            ZSTD_createCDict(bytes.data, bytes.len, ZSTD_LEVEL);
         dictionary->decompress = ZSTD_createDDict(bytes.data, bytes.len);
     }
-    if (dictionary == NULL || dictionary->compress == NULL ||
-        dictionary->decompress == NULL) {
+    if (dictionary != NULL && !for_reading) {
+        dictionary->compress =
+            ZSTD_createCDict(bytes.data, bytes.len, ZSTD_LEVEL);
+    }
+    if (dictionary == NULL || dictionary->decompress == NULL ||
+        (!for_reading && dictionary->compress == NULL)) {
         zstd_dictionary_free(dictionary);
         return err_set(err, ERR_MEMORY, "zstd: no dictionary could be made");
     }
     *out = dictionary;
     return true;
+}
+
+bool zstd_dictionary_new(struct zstd_dictionary **out, struct bytes bytes,
+                         struct err *err)
+{
+    return make_dictionary(out, bytes, false, err);
+}
+
+bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
+                                 struct bytes bytes, struct err *err)
+{
+    return make_dictionary(out, bytes, true, err);
 }
 
 void zstd_dictionary_free(struct zstd_dictionary *dictionary)

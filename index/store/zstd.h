@@ -23,6 +23,10 @@ struct zstd_codec; // contexts for both directions, used again and again
 // zstd_dictionary_new digests a dictionary, which is not empty.
 MUST_USE bool zstd_dictionary_new(struct zstd_dictionary **out,
                                   struct bytes bytes, struct err *err);
+
+// zstd_dictionary_new_reading does so for decompressing only: sooner, smaller.
+MUST_USE bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
+                                          struct bytes bytes, struct err *err);
 void zstd_dictionary_free(struct zstd_dictionary *dictionary);
 
 // zstd_codec_new makes a codec; zstd_codec_free() it.
