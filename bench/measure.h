@@ -53,6 +53,6 @@ static inline double measure_percentile(double *values, size_t num,
 #define die(...)                                                               \
     do {                                                                       \
         (void)fprintf(stderr, __VA_ARGS__);                                    \
-        (void)fprintf(stderr, "\n");                                          \
+        (void)fprintf(stderr, "\n");                                           \
         exit(1);                                                               \
     } while (0)
