@@ -19,14 +19,18 @@ pause() { sleep "0.$(printf %03d $((RANDOM % $1)))"; }
 
 # load_killed MEMORY: loads, killed at random moments, begun anew when done.
 load_killed() {
-    local killed=0 pid
+    local killed=0 pid got
     while [ "$killed" -lt "$kills" ]; do
-        ingest cut log static --memory "$1" 2>/dev/null &
+        start_ingest cut log static --memory "$1" 2>/dev/null
         pid=$!
         pause 999
-        # The job is a shell function: its child is the program.
-        if pkill -KILL -P "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
-        wait "$pid" 2>/dev/null && rm -rf "$dir/cut" # it was done: begin again
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null && got=0 || got=$?
+        case $got in
+        0) rm -rf "$dir/cut" ;; # it was done: begin again
+        137) killed=$((killed + 1)) ;;
+        *) die "a load ended with $got" ;;
+        esac
     done
     ingest cut log static --memory "$1" 2>/dev/null || die "the last run"
     [ "$(digest cut)" = "$want" ] || die "the digest differs after kills in a load"

@@ -13,12 +13,16 @@ for api in rfc6962 static; do
     want=$(digest whole)
     killed=0 flying=0
     while [ "$killed" -lt "$kills" ]; do
-        ingest cut log "$api" --rate "$rate" 2>/dev/null &
+        start_ingest cut log "$api" --rate "$rate" 2>/dev/null
         pid=$!
         sleep "$((RANDOM % 2)).$(printf %03d $((RANDOM % 1000)))"
-        # The job is a shell function: its child is the program.
-        if pkill -KILL -P "$pid" 2>/dev/null; then flying=$((flying + 1)); fi
-        wait "$pid" 2>/dev/null && rm -rf "$dir/cut" # it was done: begin again
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null && got=0 || got=$?
+        case $got in
+        0) rm -rf "$dir/cut" ;; # it was done: begin again
+        137) flying=$((flying + 1)) ;;
+        *) die "$api: ended with $got" ;;
+        esac
         killed=$((killed + 1))
     done
     ingest cut log "$api" 2>/dev/null || die "$api: the last run"

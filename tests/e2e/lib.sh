@@ -39,12 +39,23 @@ log_url() {
     sed -n 's/.*"\(monitoring_url\|url\)" *: *"\([^"]*\)".*/\2/p' "$dir/$1/$2.json" | tail -n 1
 }
 
-# ingest INDEX NAME API OPTION... reads it.
-ingest() {
+# ingest INDEX NAME API OPTION... reads it; start_ingest does in the background,
+# and $! is the program itself.
+ingest_words() {
     local index=$1 name=$2 api=$3
     shift 3
     mkdir -p "$dir/$index"
-    "$SANCT" ingest -i "$dir/$index" --log "$dir/$name/$api.json" --progress none "$@" "$(log_url "$name" "$api")"
+    words=("$SANCT" ingest -i "$dir/$index" --log "$dir/$name/$api.json" --progress none "$@" "$(log_url "$name" "$api")")
+}
+ingest() {
+    local words
+    ingest_words "$@"
+    "${words[@]}"
+}
+start_ingest() {
+    local words
+    ingest_words "$@"
+    "${words[@]}" &
 }
 
 digest() { "$SANCT" index digest -i "$dir/$1" | cut -c1-64; }
