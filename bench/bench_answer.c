@@ -11,6 +11,7 @@
 #include "bench/measure.h"
 #include "index/store/keys.h"
 #include "query/shape/native.h"
+#include "tests/support/random.h"
 
 enum {
     SAMPLE = 20000,
@@ -33,15 +34,7 @@ struct bench {
     uint64_t bytes, issuances;
 };
 
-static uint64_t state = 88172645463325252;
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
+static struct random randomness;
 
 // ------------------------------------------------------------- asking
 
@@ -141,7 +134,8 @@ static void collect_names(struct bench *bench)
         die("%s", err.text);
     }
     while (cursor_next(cursor, &posting, &found, &err) && found) {
-        uint64_t slot = seen < SAMPLE ? seen : next_random() % (seen + 1);
+        uint64_t slot =
+            seen < SAMPLE ? seen : random_below(&randomness, seen + 1);
 
         if (bytes_equal(posting.key, buffer_bytes(&last))) continue;
         buffer_reset(&last);
@@ -162,7 +156,8 @@ static void collect_names(struct bench *bench)
         add_name(bench, &bench->by_count[class], sample[i]);
         add_name(bench, &bench->all, sample[i]);
         buffer_reset(&text);
-        buffer_printf(&text, "n%llu.", (unsigned long long)next_random());
+        buffer_printf(&text, "n%llu.",
+                      (unsigned long long)random_next(&randomness));
         buffer_append(&text, sample[i]);
         add_name(bench, &bench->absent, buffer_bytes(&text));
     }
@@ -203,9 +198,9 @@ static void run(struct bench *bench, const struct row *row, size_t rounds)
 
     bench->bytes = bench->issuances = 0;
     bench->native.stream = row->kind == KIND_BULK;
-    state = 88172645463325252;
+    randomness = random_for(1, "answer", 1);
     for (size_t i = 0; i < rounds; i++) {
-        struct bytes name = names->list[next_random() % names->num];
+        struct bytes name = names->list[random_below(&randomness, names->num)];
 
         switch (row->kind) {
         case KIND_WHOLE:
@@ -260,6 +255,7 @@ int main(int argc, char **argv)
         !snapshot_open(&bench.snapshot, index, &err)) {
         die("%s", err.text);
     }
+    randomness = random_for(1, "answer", 0);
     collect_names(&bench);
     if (argc == 2) {
         printf("\nAnswers in the process, warm, CPU time\n\n");

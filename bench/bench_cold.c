@@ -22,6 +22,7 @@
 
 #include "bench/measure.h"
 #include "bench/process.h"
+#include "bench/sample.h"
 #include "index/index.h"
 #include "index/net/http.h"
 #include "index/net/ring.h"
@@ -42,55 +43,17 @@ enum {
 static struct bytes names[NAMES_MAX];
 static size_t num_names;
 static double ns[WARM_ROUNDS];
-static uint64_t state = 88172645463325252;
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
+static struct random randomness;
 
 // ------------------------------------------------------------- names
 
-// A reservoir over the DNS keys of the index, each once, in random order.
+// Names of the index, in random order.
 static void collect_names(struct snapshot *snapshot, struct arena *arena)
 {
-    uint8_t first = TERM_DNS, end = TERM_DNS + 1;
-    struct buffer text = {0}, last = {0};
-    struct posting posting;
-    struct cursor *cursor;
-    struct err err = {0};
-    enum term_kind kind;
-    uint64_t seen = 0;
-    bool found;
-
-    if (!cursor_open(&cursor, snapshot, bytes_of(&first, 1), bytes_of(&end, 1),
-                     &err)) {
-        die("%s", err.text);
-    }
-    while (cursor_next(cursor, &posting, &found, &err) && found) {
-        uint64_t slot = seen < NAMES_MAX ? seen : next_random() % (seen + 1);
-
-        if (bytes_equal(posting.key, buffer_bytes(&last))) continue;
-        buffer_reset(&last);
-        buffer_append(&last, posting.key);
-        buffer_reset(&text);
-        if (!keys_parse(posting.key, &kind, &text)) continue;
-        seen++;
-        if (slot >= NAMES_MAX) continue;
-        if (!arena_copy(arena, buffer_bytes(&text), &names[slot])) {
-            die("no memory");
-        }
-        if (slot >= num_names) num_names = (size_t)slot + 1;
-    }
-    cursor_close(cursor);
-    buffer_cleanup(&text);
-    buffer_cleanup(&last);
+    num_names = sample_names(snapshot, names, NAMES_MAX, &randomness, arena);
     if (num_names < 2 * LOOKUPS) die("the index holds too few names");
     for (size_t i = num_names - 1; i > 0; i--) {
-        size_t other = next_random() % (i + 1);
+        size_t other = (size_t)random_below(&randomness, i + 1);
         struct bytes name = names[i];
 
         names[i] = names[other];
@@ -234,7 +197,7 @@ static void measure_warm(const char *path, const char *what, double out[2])
     for (int round = 0; round < WARM_ROUNDS; round++) {
         uint64_t start = measure_now_ns();
 
-        ask(c.fd, names[num_names - 1 - next_random() % WARM_NAMES]);
+        ask(c.fd, names[num_names - 1 - random_below(&randomness, WARM_NAMES)]);
         while (!take(c.fd, &c.response, &c.in_body, NULL)) {
         }
         ns[round] = (double)(measure_now_ns() - start);
@@ -286,7 +249,7 @@ static void read_one(struct reading *r)
     if (disk.left == 0) return;
     disk.left--;
     ring_read(disk.ring, &r->op, disk.fd, r->page, PAGE,
-              (int64_t)(next_random() % disk.pages * PAGE), on_read);
+              (int64_t)(random_below(&randomness, disk.pages) * PAGE), on_read);
 }
 
 static void on_read(struct ring_op *op, int result)
@@ -420,6 +383,7 @@ int main(int argc, char **argv)
         !snapshot_open(&snapshot, index, &err)) {
         die("%s", err.text);
     }
+    randomness = random_for(1, "cold", 0);
     collect_names(snapshot, &arena);
     snapshot_close(snapshot);
     index_close(index);

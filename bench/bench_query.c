@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/measure.h"
+#include "bench/sample.h"
 #include "index/base/text.h"
 #include "index/net/http.h"
 #include "index/store/keys.h"
@@ -24,55 +25,7 @@ enum { NAMES_MAX = 20000, ROUNDS = 20000, PATH_SIZE = 4096 };
 static struct bytes names[NAMES_MAX];
 static size_t num_names;
 static double ns[ROUNDS];
-static uint64_t state = 88172645463325252;
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-// Names that exist: a reservoir over all DNS keys of the index.
-static void collect_names(struct snapshot *snapshot, struct arena *arena)
-{
-    uint8_t first = TERM_DNS, end = TERM_DNS + 1;
-    struct buffer text = {0}, last = {0};
-    struct posting posting;
-    struct cursor *cursor;
-    struct err err = {0};
-    enum term_kind kind;
-    uint64_t seen = 0;
-    bool found;
-
-    if (!cursor_open(&cursor, snapshot, bytes_of(&first, 1), bytes_of(&end, 1),
-                     &err)) {
-        die("%s", err.text);
-    }
-    while (cursor_next(cursor, &posting, &found, &err) && found) {
-        uint64_t slot;
-
-        // A key that thousands of entries hold counts once.
-        if (bytes_equal(posting.key, buffer_bytes(&last))) continue;
-        buffer_reset(&last);
-        buffer_append(&last, posting.key);
-        slot = seen < NAMES_MAX ? seen : next_random() % (seen + 1);
-        seen++;
-        buffer_reset(&text);
-        if (slot >= NAMES_MAX || !keys_parse(posting.key, &kind, &text)) {
-            continue;
-        }
-        if (!arena_copy(arena, buffer_bytes(&text), &names[slot])) {
-            die("no memory");
-        }
-        if (slot >= num_names) num_names = (size_t)slot + 1;
-    }
-    cursor_close(cursor);
-    buffer_cleanup(&text);
-    buffer_cleanup(&last);
-    if (num_names == 0) die("the index holds no names");
-}
+static struct random randomness;
 
 static void print_row(const char *what)
 {
@@ -124,7 +77,7 @@ static size_t measure_in_process(struct snapshot *snapshot)
     for (int warm = 1; warm >= 0; warm--) {
         bytes = 0;
         for (int i = 0; i < ROUNDS; i++) {
-            struct bytes name = names[next_random() % num_names];
+            struct bytes name = names[random_below(&randomness, num_names)];
             uint64_t start = measure_now_ns();
 
             answer_one(snapshot, name, &out, &arena);
@@ -223,7 +176,8 @@ static void measure_server(const char *build, const char *index,
             uint64_t start;
 
             buffer_reset(&request);
-            append_request(&request, names[next_random() % num_names]);
+            append_request(&request,
+                           names[random_below(&randomness, num_names)]);
             start = measure_now_ns();
             send_all(fd, buffer_bytes(&request));
             receive_response(fd, &response);
@@ -304,7 +258,9 @@ int main(int argc, char **argv)
         !snapshot_open(&snapshot, index, &err)) {
         die("%s", err.text);
     }
-    collect_names(snapshot, &arena);
+    randomness = random_for(1, "query", 0);
+    num_names = sample_names(snapshot, names, NAMES_MAX, &randomness, &arena);
+    if (num_names == 0) die("the index holds no names");
     printf("\nAn exact name that exists, whole answer, warm, one client, one "
            "at a time (us)\n\n");
     printf("  %-44s %8s %8s %8s %10s\n", "", "p50", "p99", "p99.9", "a second");
