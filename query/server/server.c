@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -338,16 +337,6 @@ static bool run_workers(struct worker *workers, unsigned num, sigset_t *signals,
     return ok;
 }
 
-// A connection is a descriptor: as many as the system lets this process have.
-static void raise_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void set_up(struct worker *workers, struct index *index,
                    const struct server_options *options, const int *listeners,
                    atomic_bool *stop)
@@ -426,7 +415,7 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");
-    raise_limit();
+    index_allow_files(); // and so many connections
     notify_open();
     ok = try_ring(err) && open_doors(listeners, &janitor, options, err);
     if (ok) {
