@@ -434,20 +434,6 @@ static uint64_t mark_of(const struct snapshot *snapshot,
     return segment_group(snapshot->index->group_seed, group);
 }
 
-static void take_facts(struct entry_facts *out,
-                       const struct segment_facts *facts)
-{
-    out->log = facts->log;
-    out->index = facts->index;
-    out->timestamp_ms = facts->timestamp_ms;
-    out->type = facts->type;
-    out->not_before = facts->not_before;
-    out->not_after = facts->not_after;
-    out->flags = facts->flags;
-    out->has_tbs = facts->has_tbs;
-    out->group_mark = facts->group;
-}
-
 bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
                     struct entry_facts *facts, struct err *err)
 {
@@ -459,7 +445,7 @@ bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
     if (reader != NULL) {
         *facts = (struct entry_facts){0};
         if (!segment_read_facts(reader, id, &held, err)) return false;
-        take_facts(facts, &held);
+        segment_take_facts(facts, &held);
         return true;
     }
     if (!tail_read(&snapshot->index->tail, snapshot->txn, id, &record, err)) {
@@ -496,7 +482,6 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
                      struct arena *arena, struct err *err)
 {
     struct segment_reader *reader;
-    struct segment_facts facts;
     struct bytes held;
 
     if (!snapshot_segment(snapshot, id, &reader, err)) return false;
@@ -513,11 +498,7 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
         record->payload = *plain;
         return true;
     }
-    if (!segment_read_facts(reader, id, &facts, err) ||
-        !segment_read(reader, id, record, &held, err)) {
-        return false;
-    }
-    record->facts.group_mark = facts.group;
+    if (!segment_read(reader, id, record, &held, err)) return false;
     if (!arena_copy(arena, held, plain) ||
         !arena_copy(arena, record->chain, &record->chain)) {
         return err_set(err, ERR_MEMORY, "index: no memory");

@@ -495,8 +495,8 @@ static bool read_record(struct segment_reader *reader, size_t at,
            read_hashes(reader, record, facts->group, raw);
 }
 
-static void set_facts(struct entry_facts *out,
-                      const struct segment_facts *facts)
+void segment_take_facts(struct entry_facts *out,
+                        const struct segment_facts *facts)
 {
     out->log = facts->log;
     out->index = facts->index;
@@ -506,6 +506,7 @@ static void set_facts(struct entry_facts *out,
     out->not_after = facts->not_after;
     out->flags = facts->flags;
     out->has_tbs = facts->has_tbs;
+    out->group_mark = facts->group;
 }
 
 // Asks the gate for dictionary and templates.
@@ -550,7 +551,7 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
     }
     if (!unpack(reader, &frame, err))
         return err_wrap(err, "entry %" PRIu64, id);
-    set_facts(&record->facts, &facts);
+    segment_take_facts(&record->facts, &facts);
     if (!read_record(reader, at, &facts, record)) {
         return entry_damaged(reader, id, "its record cannot be read", err);
     }

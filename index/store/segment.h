@@ -119,6 +119,10 @@ MUST_USE bool segment_record_block(struct segment_reader *reader, uint64_t id,
 MUST_USE bool segment_read_facts(struct segment_reader *reader, uint64_t id,
                                  struct segment_facts *facts, struct err *err);
 
+// segment_take_facts tells them as all others are told: the group by its mark.
+void segment_take_facts(struct entry_facts *out,
+                        const struct segment_facts *facts);
+
 // segment_read reads an id's record and its plain payload, as
 // record_read_payload takes them; record->payload is the same.  Of
 // RECORD_FULL facts.group is not kept (it is zero): entry_understand finds it
