@@ -1,10 +1,10 @@
 // read.c - entries in order, proven; see state.h.
 //
-//   ask a window of pieces ahead -> the first one ready -> understand, encode
-//   -> batch full -> proof -> writer -> batch free
+//   ask a window of pieces ahead -> workers understand and encode each
+//   -> in order into a batch -> batch full -> proof -> writer -> batch free
 //
 //   short answer        the rest of the piece is asked for next
-//   no batch free       nothing is understood until one is
+//   no batch free       pieces wait until one is
 //   batch contradicts   fault_wrong, when all before it are proven
 //   proof refused       spool_start, when all before it are proven
 
