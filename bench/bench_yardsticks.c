@@ -1,36 +1,25 @@
 // bench_yardsticks.c - what an index's figures are held against.
 //
 //   bench_yardsticks FOLDER FIGURES     memory, sorting, records one by one,
-//                                       and one LMDB tree
+//                                       names in one LMDB tree, and in runs
 //   bench_yardsticks rows               the postings as COPY reads them
 //   bench_yardsticks ask SOCKET FIGURES look-ups in PostgreSQL, prepared
 //
 // Postings are the names and addresses of the corpus's entries (settings.h), as
 // many as BENCH_NAIVE says at most.
 
-#include <errno.h>
 #include <inttypes.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "bench/figures.h"
+#include "bench/names_only.h"
 #include "bench/postgres.h"
-#include "bench/settings.h"
 #include "index/base/text.h"
-#include "index/entry/entry.h"
-#include "index/store/keys.h"
-#include "index/store/lmdb.h"
-#include "index/store/posting.h"
 #include "index/store/zstd.h"
 
 enum {
-    PATH_SIZE = 4096,
     COPY_BYTES = 256 << 20,
     SORT_ITEMS = 4000000,
     SAMPLES = 20000, // half of them train
     KINDS = 8,       // precertificates and finals, in rounds of so many
-    BATCH = 100000,  // postings in a transaction
-    TREND = 8,       // points of it
     LOOKUPS = 20000,
     DIGITS = 8, // of a sort key, a byte each
 };
@@ -187,149 +176,6 @@ static void bench_alone(struct figures *figures, const struct corpus *corpus,
     buffer_cleanup(&frames);
 }
 
-// ------------------------------------------------------------ postings
-
-// Visits names and addresses of entries in order, until the visitor stops.
-typedef bool visit_posting(void *context, const struct term *term,
-                           uint64_t entry);
-
-static void each_posting(const struct settings *settings,
-                         const struct corpus *corpus, visit_posting *visit,
-                         void *context)
-{
-    struct buffer bytes = {0};
-    struct arena arena = {0};
-    bool more = true;
-
-    for (uint64_t i = 0; more && i < settings->entries; i++) {
-        struct corpus_entry made;
-        struct entry_bytes served = {.index = i};
-        struct entry entry;
-
-        buffer_reset(&bytes);
-        arena_reset(&arena);
-        corpus_append(corpus, i, &bytes, &made);
-        served.leaf = bytes_of(bytes.data, made.leaf_len);
-        if (!entry_understand_parts(&entry, &served, ENTRY_NAMES, &arena)) {
-            die("no memory");
-        }
-        for (size_t k = 0; more && k < entry.names.num_terms; k++) {
-            more = visit(context, &entry.names.terms[k], i);
-        }
-    }
-    buffer_cleanup(&bytes);
-    arena_cleanup(&arena);
-}
-
-// The naive index: key and id, as they come, into one tree.
-struct naive {
-    const struct settings *settings;
-    struct figures *figures;
-    FILE *trend;
-    struct lmdb *env;
-    lmdb_db db;
-    struct buffer key, rows; // rows of a batch, one after the other
-    size_t ends[BATCH], num_rows;
-    uint64_t num, num_entries, next_point, last_num;
-    double cpu_ns, wall_ns; // of putting
-    double last_cpu_ns, last_wall_ns;
-};
-
-// A batch is a transaction, and what it takes is all that counts.
-static void naive_put(struct naive *naive)
-{
-    uint64_t wall = measure_now_ns(), cpu = measure_cpu_ns();
-    struct lmdb_txn *txn;
-    struct err err = {0};
-    size_t at = 0;
-
-    if (naive->num_rows == 0) return;
-    if (!lmdb_begin(&txn, naive->env, true, &err) ||
-        !lmdb_db_open(txn, "postings", LMDB_ORDER_ID, &naive->db, &err)) {
-        die("%s", err.text);
-    }
-    for (size_t i = 0; i < naive->num_rows; at = naive->ends[i++]) {
-        if (!lmdb_put(txn, naive->db,
-                      bytes_of(naive->rows.data + at, naive->ends[i] - at),
-                      (struct bytes){0}, &err)) {
-            die("%s", err.text);
-        }
-    }
-    if (!lmdb_commit(txn, &err)) die("%s", err.text);
-    naive->cpu_ns += (double)(measure_cpu_ns() - cpu);
-    naive->wall_ns += (double)(measure_now_ns() - wall);
-    naive->num += naive->num_rows;
-    naive->num_rows = 0;
-    buffer_reset(&naive->rows);
-}
-
-static void naive_point(struct naive *naive)
-{
-    double num = (double)(naive->num - naive->last_num);
-    double cpu = (naive->cpu_ns - naive->last_cpu_ns) / num;
-    double wall = (naive->wall_ns - naive->last_wall_ns) / num;
-    double bytes = (double)lmdb_size_bytes(naive->env) / (double)naive->num;
-
-    (void)fprintf(naive->trend, "%" PRIu64 "\t%.0f\t%.0f\t%.1f\n", naive->num,
-                  cpu, wall, bytes);
-    figures_set(naive->figures, "naive_last_ns", wall);
-    figures_set(naive->figures, "naive_last_cpu_ns", cpu);
-    figures_set(naive->figures, "naive_bytes", bytes);
-    naive->last_num = naive->num;
-    naive->last_cpu_ns = naive->cpu_ns;
-    naive->last_wall_ns = naive->wall_ns;
-}
-
-static bool naive_visit(void *context, const struct term *term, uint64_t entry)
-{
-    struct naive *naive = context;
-
-    buffer_reset(&naive->key);
-    keys_append(&naive->key, term->kind, term->value);
-    posting_row(&naive->rows, buffer_bytes(&naive->key), entry);
-    naive->ends[naive->num_rows++] = naive->rows.len;
-    naive->num_entries = entry + 1;
-    if (naive->num_rows == BATCH) naive_put(naive);
-    if (naive->num >= naive->next_point) {
-        naive_point(naive);
-        naive->next_point = naive->num * 2;
-    }
-    return naive->num + naive->num_rows < naive->settings->naive;
-}
-
-static void bench_naive(struct figures *figures, const struct corpus *corpus,
-                        const struct settings *settings, const char *folder)
-{
-    struct naive *naive = calloc(1, sizeof *naive);
-    char dir[PATH_SIZE], path[PATH_SIZE];
-    struct err err = {0};
-
-    if (naive == NULL) die("no memory");
-    naive->settings = settings;
-    naive->figures = figures;
-    naive->next_point = settings->naive >> (TREND - 1);
-    (void)snprintf(dir, sizeof dir, "%s/naive", folder);
-    (void)snprintf(path, sizeof path, "%s.naive.tsv", figures->path);
-    naive->trend = fopen(path, "we");
-    if ((mkdir(dir, 0777) != 0 && errno != EEXIST) || naive->trend == NULL ||
-        !lmdb_open(&naive->env, dir, LMDB_CREATE, &err)) {
-        die("%s: %s", dir, err.text);
-    }
-    each_posting(settings, corpus, naive_visit, naive);
-    naive_put(naive);
-    if (naive->num > naive->last_num) naive_point(naive);
-    figures_set(figures, "naive_postings", (double)naive->num);
-    figures_set(figures, "naive_postings_per_entry",
-                (double)naive->num / (double)naive->num_entries);
-    figures_set(figures, "naive_ns", naive->wall_ns / (double)naive->num);
-    figures_set(figures, "naive_cpu_ns", naive->cpu_ns / (double)naive->num);
-    (void)fclose(naive->trend);
-    lmdb_close(naive->env);
-    buffer_cleanup(&naive->rows);
-    buffer_cleanup(&naive->key);
-    free(naive);
-}
-
 // ------------------------------------------------------------ PostgreSQL
 
 struct rows {
@@ -377,7 +223,7 @@ static int print_rows(const struct settings *settings,
 {
     struct rows rows = {.left = settings->naive};
 
-    each_posting(settings, corpus, print_row, &rows);
+    names_each(settings, corpus, print_row, &rows);
     buffer_cleanup(&rows.key);
     return fflush(stdout) == 0 ? 0 : 1;
 }
@@ -441,7 +287,8 @@ int main(int argc, char **argv)
         bench_copy(&figures);
         bench_sort(&figures);
         bench_alone(&figures, corpus, settings.entries);
-        bench_naive(&figures, corpus, &settings, argv[1]);
+        names_into_tree(&figures, corpus, &settings, argv[1]);
+        names_into_runs(&figures, corpus, &settings, argv[1]);
         figures_write(&figures);
     } else {
         die("usage: bench_yardsticks FOLDER FIGURES | rows | ask SOCKET "
