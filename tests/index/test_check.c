@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,28 +14,20 @@
 #include "index/handle.h"
 #include "index/store/keys.h"
 #include "index/store/row.h"
+#include "tests/support/folder.h"
 #include "tests/support/made_log.h"
 
 enum { LOG_SIZE = 300, CHUNK = 100, EXIT_DAMAGED = 6 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static pid_t parent;
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
 
 static int make_folder(void **state)
 {
     (void)state;
     parent = getpid();
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    return mkdtemp(folder) == NULL;
+    folder_make(folder);
+    return 0;
 }
 
 static int remove_folder(void **state)
@@ -44,7 +35,8 @@ static int remove_folder(void **state)
     (void)state;
     // A check that failed in a child must not go on with its parent's tests.
     if (getpid() != parent) _exit(96);
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
+    return 0;
 }
 
 static const char *path(const char *name)
@@ -342,14 +334,13 @@ static void verify_finds_what_checksums_do_not(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct made_log log;
-        void *none = NULL;
 
         made_log_new(&log, "changed", LOG_SIZE);
         fill(&log, KEEP_FULL, CHUNK);
         with_txn(cases[i].change);
         check_fault_is(cases[i].fault, cases[i].deep);
         made_log_free(&log);
-        CHECK(remove_folder(&none) == 0 && make_folder(&none) == 0);
+        folder_empty(folder);
     }
 }
 
@@ -383,7 +374,6 @@ static void digest_does_not_depend_on_the_way(void **state)
     };
     struct made_log logs[2];
     struct sha256_hash first[2], again[2];
-    void *none = NULL;
 
     (void)state;
     made_log_new(&logs[0], "a", LOG_SIZE);
@@ -396,7 +386,7 @@ static void digest_does_not_depend_on_the_way(void **state)
             CHECK(sha256_equal(&first[0], &again[0]));
             CHECK(sha256_equal(&first[1], &again[1]));
         }
-        CHECK(remove_folder(&none) == 0 && make_folder(&none) == 0);
+        folder_empty(folder);
     }
     // One entry less is another digest.
     logs[1].num = 119;

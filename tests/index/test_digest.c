@@ -7,29 +7,20 @@
 //
 // DIGESTS (24) indexes.
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "index/check.h"
 #include "index/handle.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/made_log.h"
 #include "tests/support/random.h"
 
 enum { NUM_LOGS = 2, LOG_SIZE = 300 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static struct made_log logs[NUM_LOGS];
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
 
 // Opens it with another way of flushing each time.
 static struct index *open_writer(struct random *random)
@@ -127,13 +118,12 @@ static void one_content_has_one_digest(void **state)
 
         (void)snprintf(name, sizeof name, "%lu", (unsigned long)i);
         test_case = name;
-        (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-        assert_non_null(mkdtemp(folder));
+        folder_make(folder);
         fill(&random, i % 3 == 2);
         take_digest(i == 0 ? first : digest);
         CHECK(i == 0 || (sha256_equal(&digest[0], &first[0]) &&
                          sha256_equal(&digest[1], &first[1])));
-        (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        folder_remove(folder);
     }
     for (size_t i = 0; i < NUM_LOGS; i++) {
         made_log_free(&logs[i]);
@@ -151,12 +141,11 @@ static void another_content_has_another_digest(void **state)
         for (size_t i = 0; i < NUM_LOGS; i++) {
             made_log_new(&logs[i], k == 0 ? "this" : "that", LOG_SIZE);
         }
-        (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-        assert_non_null(mkdtemp(folder));
+        folder_make(folder);
         logs[1].log.id.bytes[0] ^= 1;
         fill(&random, false);
         take_digest(digests[k]);
-        (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        folder_remove(folder);
         for (size_t i = 0; i < NUM_LOGS; i++) {
             made_log_free(&logs[i]);
         }

@@ -2,7 +2,6 @@
 
 #include "tests/support/check.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -11,6 +10,7 @@
 
 #include "index/base/text.h"
 #include "index/evidence.h"
+#include "tests/support/folder.h"
 #include "tests/support/signer.h"
 
 #define ORIGIN "log.example/2026h1"
@@ -18,7 +18,7 @@
 enum { LEAVES = 40, FORKED_AT = 5, NOW_MS = 1795515285 };
 
 static struct signer *signer, *stranger;
-static char dir[64];
+static char dir[FOLDER_LEN];
 
 // Two trees that part at FORKED_AT.
 static struct buffer leaf_bytes[2][LEAVES];
@@ -52,38 +52,17 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void remove_tree(const char *path)
-{
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        char inner[1024];
-
-        if (strcmp(entry->d_name, ".") == 0) continue;
-        if (strcmp(entry->d_name, "..") == 0) continue;
-        (void)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-        if (entry->d_type == DT_DIR) {
-            remove_tree(inner);
-        } else {
-            (void)unlink(inner);
-        }
-    }
-    if (folder != NULL) (void)closedir(folder);
-    (void)rmdir(path);
-}
-
 static int make_index(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/sanct-evidence-XXXXXX");
-    return mkdtemp(dir) == NULL ? -1 : 0;
+    folder_make(dir);
+    return 0;
 }
 
 static int remove_index(void **state)
 {
     (void)state;
-    remove_tree(dir);
+    folder_remove(dir);
     return 0;
 }
 
@@ -204,8 +183,7 @@ static void check_all(void)
 static void check_one(const struct evidence *evidence, bool proven,
                       const char *sentence)
 {
-    remove_tree(dir);
-    assert_int_equal(mkdir(dir, 0700), 0);
+    folder_empty(dir);
     write_evidence(evidence);
     check_all();
     assert_int_equal(seen.num, 1);
@@ -882,7 +860,7 @@ static void other_names_are_none_of_ours(void **state)
     check_all();
     assert_int_equal(seen.num, 0);
     (void)snprintf(path, sizeof path, "%s/evidence", dir);
-    remove_tree(path);
+    folder_remove(path);
     assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
     assert_false(evidence_check(dir, see, NULL, &err));
     assert_int_equal(err.code, ERR_INDEX);

@@ -1,36 +1,27 @@
 // test_index.c - the index against a naive copy of itself in memory.
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "index/handle.h"
 #include "index/store/keys.h"
+#include "tests/support/folder.h"
 #include "tests/support/naive.h"
 
 enum { NUM_LOGS = 3, LOG_SIZE = 600 };
 
 // ------------------------------------------------------------ folders
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static pid_t parent;
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
 
 static int make_folder(void **state)
 {
     (void)state;
     parent = getpid();
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    return mkdtemp(folder) == NULL;
+    folder_make(folder);
+    return 0;
 }
 
 static int remove_folder(void **state)
@@ -38,7 +29,8 @@ static int remove_folder(void **state)
     (void)state;
     // A check that failed in a child must not go on with its parent's tests.
     if (getpid() != parent) _exit(96);
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
+    return 0;
 }
 
 // How an index comes to lie: whatever it is, answers are the same.
@@ -412,8 +404,7 @@ static void answers_as_the_naive_copy_does(void **state)
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         shape = &shapes[i];
         answer_in_a_shape();
-        (void)remove_folder(NULL);
-        CHECK(mkdir(folder, 0777) == 0);
+        folder_empty(folder);
     }
     shape = &shapes[0];
 }
@@ -836,8 +827,7 @@ static void finals_are_found_by_an_issuer_that_is_known(void **state)
 {
     (void)state;
     find_finals();
-    (void)remove_folder(NULL);
-    CHECK(mkdir(folder, 0777) == 0);
+    folder_empty(folder);
     shape = &shapes[1];
     find_finals();
     shape = &shapes[0];

@@ -8,7 +8,6 @@
 //
 // LOOKUPS (3,000) of them.
 
-#include <ftw.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 
 #include "index/handle.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/naive.h"
 #include "tests/support/random.h"
 
@@ -29,7 +29,7 @@ enum {
     PAGE_MAX = 40,
 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 
 // What both processes see.
 struct shared {
@@ -376,15 +376,6 @@ static void write_all(uint64_t seed, uint64_t a_step)
     index_close(index);
 }
 
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 static void begin_index(void)
 {
     struct err err = {0};
@@ -406,8 +397,7 @@ static void one_round(uint64_t seed)
     pid_t child;
     int status;
 
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    folder_make(folder);
     plan(seed);
     begin_index();
     shared->written = shared->reader_ended = false;
@@ -417,7 +407,7 @@ static void one_round(uint64_t seed)
     shared->written = true;
     assert_int_equal(waitpid(child, &status, 0), child);
     if (status != 0) fail_msg("round %lu: see above", (unsigned long)seed);
-    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 static void answers_are_those_of_their_moment(void **state)

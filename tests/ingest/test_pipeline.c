@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "ingest/parse/log_list.h"
 #include "ingest/pipeline.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/testlog.h"
 
 enum { RUN_SECONDS_MAX = 60 };
@@ -18,32 +18,18 @@ static unsigned num_threads;
 
 // ---------------------------------------------------------------- helpers
 
-static int remove_one(const char *path, const struct stat *status, int flag,
-                      struct FTW *ftw)
-{
-    (void)status;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static char *make_dir(void)
 {
-    char *dir = strdup("/tmp/test_pipeline.XXXXXX");
+    char *dir = malloc(FOLDER_LEN);
 
     assert_non_null(dir);
-    assert_non_null(mkdtemp(dir));
+    folder_make(dir);
     return dir;
 }
 
 static void drop_dir(char *dir)
 {
-    remove_tree(dir);
+    folder_remove(dir);
     free(dir);
 }
 

@@ -2,24 +2,15 @@
 
 #include "query/shelf.h"
 
-#include <ftw.h>
 #include <unistd.h>
 
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/made_log.h"
 
 enum { LOG_SIZE = 2 * SHELF_ENTRIES_MAX };
 
-static char folder[] = "/tmp/test_shelf.XXXXXX";
-
-static int remove_one(const char *path, const struct stat *stat, int type,
-                      struct FTW *ftw)
-{
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
+static char folder[FOLDER_LEN];
 
 static struct index *fill(struct made_log *log)
 {
@@ -27,7 +18,7 @@ static struct index *fill(struct made_log *log)
     struct err err = {0};
 
     made_log_new(log, "shelf", LOG_SIZE);
-    CHECK(mkdtemp(folder) != NULL);
+    folder_make(folder);
     CHECK(index_open(&index, folder, INDEX_WRITE, &err));
     CHECK(index_add_log(index, &log->log, signer_key(log->signer), &err));
     CHECK(made_log_append(log, index, 0, LOG_SIZE, LOG_SIZE, &err));
@@ -87,7 +78,7 @@ static void keeps_what_has_a_place(void **state)
     arena_cleanup(&arena);
     index_close(index);
     made_log_free(&log);
-    CHECK(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+    folder_remove(folder);
 }
 
 int main(void)

@@ -3,7 +3,6 @@
 #include "tests/support/planted.h"
 
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <unistd.h>
 
 static const char *const log_names[PLANTED_LOGS] = {"amber log", "birch log"};
@@ -63,9 +62,7 @@ void planted_open(struct planted *planted, uint64_t room)
     struct err err = {0};
 
     *planted = (struct planted){.next_id = 1};
-    (void)snprintf(planted->folder, sizeof planted->folder,
-                   "/tmp/sanct-planted-XXXXXX");
-    assert_non_null(mkdtemp(planted->folder));
+    folder_make(planted->folder);
     if (!index_open(&planted->index, planted->folder, INDEX_WRITE, &err)) {
         fail_msg("%s", err.text);
     }
@@ -73,15 +70,6 @@ void planted_open(struct planted *planted, uint64_t room)
     for (size_t i = 0; i < PLANTED_LOGS; i++) {
         make_log(planted, i, room);
     }
-}
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
 }
 
 void planted_close(struct planted *planted)
@@ -93,7 +81,7 @@ void planted_close(struct planted *planted)
     for (size_t i = 0; i < PLANTED_CAS; i++) {
         authority_cleanup(&planted->cas[i]);
     }
-    (void)nftw(planted->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(planted->folder);
 }
 
 // A description for certgen; `octets` holds the addresses.

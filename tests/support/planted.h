@@ -6,6 +6,7 @@
 #pragma once
 
 #include "tests/support/authority.h"
+#include "tests/support/folder.h"
 #include "tests/support/made_log.h"
 
 enum { PLANTED_NAMES_MAX = 8, PLANTED_LOGS = 2, PLANTED_CAS = 3 };
@@ -22,7 +23,7 @@ struct planted_cert {
 };
 
 struct planted {
-    char folder[64];
+    char folder[FOLDER_LEN];
     struct index *index;
     struct authority cas[PLANTED_CAS];
     // Chains of the first log are Amber's, of the second Birch's.

@@ -2,7 +2,6 @@
 
 #include "tests/support/trial.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,11 +9,12 @@
 #include "index/check.h"
 #include "index/handle.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/naive.h"
 
 enum { NUM_LOGS = 2, LOG_SIZE = 260 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static struct made_log logs[NUM_LOGS];
 static struct naive naive;
 static struct sha256_hash digest;
@@ -166,18 +166,9 @@ void trial_check(bool done)
 
 // ------------------------------------------------------------ begin and end
 
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 void trial_reset(void)
 {
-    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 void trial_begin(void)
@@ -187,8 +178,7 @@ void trial_begin(void)
     struct index *index;
     struct err err = {0};
 
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    folder_make(folder);
     for (size_t i = 0; i < NUM_LOGS; i++) {
         made_log_new(&logs[i], names[i], LOG_SIZE);
     }

@@ -29,5 +29,5 @@ int trial_fork(void (*child)(void));
 // of it, compacted, with the digest of the undisturbed run.
 void trial_check(bool done);
 
-// trial_reset empties the folder.
+// trial_reset removes the folder.
 void trial_reset(void);

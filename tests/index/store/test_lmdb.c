@@ -3,32 +3,23 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "index/store/lmdb.h"
+#include "tests/support/folder.h"
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static pid_t parent;
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
 
 static int make_folder(void **state)
 {
     (void)state;
     parent = getpid();
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    return mkdtemp(folder) == NULL;
+    folder_make(folder);
+    return 0;
 }
 
 static int remove_folder(void **state)
@@ -36,7 +27,8 @@ static int remove_folder(void **state)
     (void)state;
     // A check that failed in a child must not go on with its parent's tests.
     if (getpid() != parent) _exit(96);
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
+    return 0;
 }
 
 static struct lmdb *open_env(enum lmdb_mode mode)
@@ -307,7 +299,6 @@ static void refuses_what_it_cannot_read(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct lmdb *env = open_env(LMDB_CREATE);
         struct err err = {0};
-        void *none = NULL;
 
         test_case = cases[i].sentence;
         put(env, open_db(env, LMDB_ORDER_BYTES), "k", "v");
@@ -316,7 +307,7 @@ static void refuses_what_it_cannot_read(void **state)
         CHECK(!lmdb_open(&env, folder, LMDB_READ, &err));
         CHECK(err.code == ERR_INDEX && strstr(err.text, cases[i].sentence));
         CHECK(!lmdb_open(&env, folder, LMDB_WRITE, &err));
-        CHECK(remove_folder(&none) == 0 && make_folder(&none) == 0);
+        folder_empty(folder);
     }
     {
         struct lmdb *env;

@@ -1,6 +1,5 @@
 // test_tail.c - chunks into the tail: records, keys, issuers.
 
-#include <ftw.h>
 #include <unistd.h>
 
 #include "index/base/varint.h"
@@ -8,24 +7,16 @@
 #include "index/store/keys.h"
 #include "index/store/posting.h"
 #include "index/store/tail.h"
+#include "tests/support/folder.h"
 #include "tests/support/made_log.h"
 
 enum { NUM = 200 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static struct lmdb *env;
 static struct tail tail;
 static struct catalogue catalogue;
 static struct made_log made;
-
-static int remove_one(const char *path, const struct stat *info, int flag,
-                      struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
 
 static struct lmdb_txn *begin(bool write)
 {
@@ -40,8 +31,7 @@ static int set_up(void **state)
     struct lmdb_txn *txn;
 
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/sanct-test-XXXXXX");
-    if (mkdtemp(folder) == NULL) return 1;
+    folder_make(folder);
     if (!lmdb_open(&env, folder, LMDB_CREATE, NULL)) return 1;
     txn = begin(true);
     CHECK(catalogue_open(&catalogue, txn, NULL) && tail_open(&tail, txn, NULL));
@@ -56,7 +46,8 @@ static int tear_down(void **state)
     (void)state;
     made_log_free(&made);
     lmdb_close(env);
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
+    return 0;
 }
 
 static struct chunk *make_chunk(uint64_t first, uint64_t end)

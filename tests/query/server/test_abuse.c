@@ -12,13 +12,14 @@
 
 #include "query/server/connection_parts.h"
 #include "query/server/server.h"
+#include "tests/support/folder.h"
 
 enum {
     MINUTE_MS = 60000,
     TOTAL_MAX = 4 << 20, // of a client that does not read
 };
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 static struct index *index_handle;
 
 static int open_world(void **state)
@@ -27,8 +28,7 @@ static int open_world(void **state)
     char dir[96];
 
     (void)state;
-    strcpy(folder, "/tmp/sanct-abuse-XXXXXX");
-    if (mkdtemp(folder) == NULL) return -1;
+    folder_make(folder);
     (void)snprintf(dir, sizeof dir, "%s/index", folder);
     return index_open(&index_handle, dir, INDEX_WRITE, &err) &&
                    clients_open(index_handle)
@@ -38,13 +38,11 @@ static int open_world(void **state)
 
 static int close_world(void **state)
 {
-    char command[128];
-
     (void)state;
     clients_close();
     index_close(index_handle);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    folder_remove(folder);
+    return 0;
 }
 
 static void tick(uint64_t later_ms)

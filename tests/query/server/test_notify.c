@@ -17,8 +17,9 @@
 #include "index/index.h"
 #include "query/server/notify.h"
 #include "query/server/server.h"
+#include "tests/support/folder.h"
 
-static char folder[64];
+static char folder[FOLDER_LEN];
 
 static int bind_at(const char *name, int type)
 {
@@ -42,8 +43,7 @@ static int make_folder(void **state)
     char dir[96];
 
     (void)state;
-    strcpy(folder, "/tmp/sanct-notify-XXXXXX");
-    if (mkdtemp(folder) == NULL) return -1;
+    folder_make(folder);
     (void)snprintf(dir, sizeof dir, "%s/index", folder);
     if (!index_open(&index, dir, INDEX_WRITE, &err)) return -1;
     index_close(index);
@@ -52,11 +52,9 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    char command[128];
-
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    folder_remove(folder);
+    return 0;
 }
 
 static void set_number(const char *name, long value)

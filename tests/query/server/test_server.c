@@ -16,8 +16,9 @@
 #include "index/base/err.h"
 #include "query/server/listen.h"
 #include "query/server/server.h"
+#include "tests/support/folder.h"
 
-static char folder[64], socket_path[128];
+static char folder[FOLDER_LEN], socket_path[128];
 static pid_t server;
 
 static int connect_once(void)
@@ -59,8 +60,7 @@ static int start(void **state)
     int fd = -1;
 
     (void)state;
-    strcpy(folder, "/tmp/sanct-server-XXXXXX");
-    if (mkdtemp(folder) == NULL) return -1;
+    folder_make(folder);
     (void)snprintf(socket_path, sizeof socket_path, "%s/sock", folder);
     server = fork();
     if (server == 0) serve_in_child();
@@ -75,12 +75,10 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    char command[128];
-
     (void)state;
     if (server > 0) (void)kill(server, SIGKILL);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    folder_remove(folder);
+    return 0;
 }
 
 static void send_text(int fd, const char *text, size_t len)
