@@ -69,7 +69,10 @@ static const char usage[] =
     "  --progress auto|bar|log|json|none\n"
     "  --log-format text|logfmt|json\n"
     "  --json                    a summary on stdout\n"
-    "  --help, --version\n";
+    "  --help, --version         with -v: what the ring uses too\n"
+    "\n"
+    "exit: 0 done, 2 usage, 3 log description or log list, 4 network, 5 a\n"
+    "      log's data failed verification, 6 index, 130 and 143 interrupted\n";
 
 // ---------------------------------------------------------------- the run
 
