@@ -11,240 +11,19 @@
 // it has none), memory is short (wait a little, try again), a completion was
 // lost (the ring is lost).
 
-#include "index/net/ring.h"
+#include "index/net/ring_parts.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    CQ_PER_SQ = 4,        // room for completions: in flight can exceed depth
     BUSY_TRIES_MAX = 500, // of BUSY_WAIT_NS each, before a ring counts as lost
     BUSY_WAIT_NS = 2000000,
 };
-
-struct ring {
-    struct io_uring uring;
-    struct ring_op *first; // finished, not yet dispatched
-    struct ring_op **last;
-    unsigned num_in_flight;
-    uint64_t num_syscalls;
-    int lost; // errno that ended it
-    bool running;
-
-    int wake_fd;
-    uint64_t wake_count; // what the wake_fd is read into
-    struct ring_op wake;
-    ring_woken *woken;
-    void *woken_context;
-
-    ring_fault *fault;
-    void *fault_context;
-    char description[128];
-};
-
-// From the best to the plainest; a kernel that knows a flag not says EINVAL.
-static const struct {
-    unsigned flags;
-    const char *name;
-} setups[] = {
-    {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-         IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-         IORING_SETUP_R_DISABLED,
-     "single issuer, deferred task work"}, // 6.1
-    {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
-         IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-         IORING_SETUP_R_DISABLED,
-     "single issuer, cooperative task work"}, // 6.0
-    {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-         IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED,
-     "cooperative task work"},          // 5.19
-    {IORING_SETUP_R_DISABLED, "plain"}, // 5.10
-    {0, "plain"},
-};
-
-// All that a ring may do.  Seccomp does not see operations of a ring, so the
-// ring itself refuses the others: no opening, no writing of files.
-static const struct {
-    uint8_t opcode;
-    const char *name;
-} opcodes[] = {
-    {IORING_OP_RECV, "recv"},       {IORING_OP_SEND, "send"},
-    {IORING_OP_CONNECT, "connect"}, {IORING_OP_ACCEPT, "accept"},
-    {IORING_OP_TIMEOUT, "timeout"}, {IORING_OP_ASYNC_CANCEL, "cancel"},
-    {IORING_OP_READ, "read"},
-};
-
-// ---------------------------------------------------------------- opening
-
-static long read_number_after(const char *path, const char *word)
-{
-    char line[256];
-    long number = -1;
-    FILE *file = fopen(path, "re");
-
-    if (file == NULL) return -1;
-    while (number < 0 && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, word, strlen(word)) == 0) {
-            number = strtol(line + strlen(word), NULL, 10);
-        }
-    }
-    (void)fclose(file);
-    return number;
-}
-
-static void write_number(char out[24], long number)
-{
-    if (number < 0) {
-        (void)snprintf(out, 24, "not there");
-    } else {
-        (void)snprintf(out, 24, "%ld", number);
-    }
-}
-
-// Says what was refused and what helps.
-static bool refuse(int error, struct err *err)
-{
-    char disabled[24], seccomp[24];
-
-    write_number(disabled,
-                 read_number_after("/proc/sys/kernel/io_uring_disabled", ""));
-    write_number(seccomp, read_number_after("/proc/self/status", "Seccomp:"));
-    if (error == ENOMEM) {
-        return err_set(err, ERR_MEMORY,
-                       "io_uring: %s (errno %d) even for %d entries: raise the "
-                       "limit on locked memory (LimitMEMLOCK=8M in a systemd "
-                       "unit, ulimit -l 8192, docker --ulimit memlock=8388608)",
-                       strerror(error), error, RING_DEPTH_MIN);
-    }
-    return err_set(
-        err, ERR_USAGE,
-        "io_uring: %s (errno %d; kernel.io_uring_disabled %s, seccomp mode "
-        "%s). One of these helps: sysctl kernel.io_uring_disabled=0; a "
-        "container profile that allows io_uring_setup, io_uring_enter and "
-        "io_uring_register (docker --security-opt seccomp=FILE); a kernel of "
-        "5.10 or later with CONFIG_IO_URING",
-        strerror(error), error, disabled, seccomp);
-}
-
-// Sets up with the best flags the kernel takes, halving the depth while memory
-// is short; the errno of the last try, or 0.
-static int set_up(struct ring *ring, unsigned *depth, size_t *setup)
-{
-    int error = EINVAL;
-
-    for (*setup = 0; *setup < COUNT_OF(setups) && error == EINVAL; ++*setup) {
-        do {
-            struct io_uring_params params = {
-                .flags = setups[*setup].flags | IORING_SETUP_CQSIZE |
-                         IORING_SETUP_CLAMP,
-                .cq_entries = *depth * CQ_PER_SQ,
-            };
-
-            error = -io_uring_queue_init_params(*depth, &ring->uring, &params);
-            if (error != ENOMEM || *depth <= RING_DEPTH_MIN) break;
-            *depth /= 2;
-        } while (true);
-        if (error != EINVAL) return error;
-    }
-    return error;
-}
-
-static long register_raw(const struct ring *ring, unsigned opcode, void *arg,
-                         unsigned num)
-{
-    // liburing 2.3 declares io_uring_register_restrictions, and has it not.
-    return syscall(__NR_io_uring_register, ring->uring.ring_fd, opcode, arg,
-                   num);
-}
-
-static bool check_opcodes(struct ring *ring, struct err *err)
-{
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
-
-    if (probe == NULL) return refuse(ENOSYS, err); // before 5.6
-    for (size_t i = 0; i < COUNT_OF(opcodes); i++) {
-        if (!io_uring_opcode_supported(probe, opcodes[i].opcode)) {
-            io_uring_free_probe(probe);
-            return err_set(err, ERR_USAGE,
-                           "io_uring: this kernel cannot do '%s' on a ring; "
-                           "it takes 5.10 or later",
-                           opcodes[i].name);
-        }
-    }
-    io_uring_free_probe(probe);
-    return true;
-}
-
-static bool restrict_opcodes(struct ring *ring)
-{
-    struct io_uring_restriction allowed[COUNT_OF(opcodes)];
-
-    memset(allowed, 0, sizeof allowed);
-    for (size_t i = 0; i < COUNT_OF(opcodes); i++) {
-        allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
-        allowed[i].sqe_op = opcodes[i].opcode;
-    }
-    return register_raw(ring, IORING_REGISTER_RESTRICTIONS, allowed,
-                        COUNT_OF(opcodes)) == 0;
-}
-
-static bool enable(struct ring *ring, unsigned depth, size_t setup,
-                   struct err *err)
-{
-    bool restricted = false;
-
-    if (!check_opcodes(ring, err)) return false;
-    if ((setups[setup].flags & IORING_SETUP_R_DISABLED) != 0) {
-        restricted = restrict_opcodes(ring);
-        if (register_raw(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0) {
-            return refuse(errno, err);
-        }
-    }
-    (void)snprintf(ring->description, sizeof ring->description,
-                   "io_uring, depth %u, %s, %s", depth, setups[setup].name,
-                   restricted ? "restricted" : "not restricted");
-    return true;
-}
-
-bool ring_open(struct ring **ring, unsigned depth, struct err *err)
-{
-    struct ring *made = calloc(1, sizeof *made);
-    size_t setup = 0;
-    int error;
-
-    *ring = NULL;
-    if (made == NULL) return err_set(err, ERR_MEMORY, "io_uring: no memory");
-    made->last = &made->first;
-    if (depth < RING_DEPTH_MIN) depth = RING_DEPTH_MIN;
-    made->wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (made->wake_fd < 0) {
-        (void)err_set(err, ERR_MEMORY, "eventfd: %s", strerror(errno));
-        free(made);
-        return false;
-    }
-    error = set_up(made, &depth, &setup);
-    if (error != 0) {
-        (void)refuse(error, err);
-        (void)close(made->wake_fd);
-        free(made);
-        return false;
-    }
-    if (!enable(made, depth, setup, err)) {
-        io_uring_queue_exit(&made->uring);
-        (void)close(made->wake_fd);
-        free(made);
-        return false;
-    }
-    *ring = made;
-    return true;
-}
 
 // ---------------------------------------------------------------- collecting
 
@@ -266,7 +45,12 @@ static void collect_ready(struct ring *ring)
         struct ring_op *op = io_uring_cqe_get_data(cqe);
 
         num++;
-        if (op != NULL) finish(ring, op, cqe->res); // NULL: of a cancel
+        if (op == NULL) continue; // of a cancel
+        op->told = true;
+        if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
+            op->lent = (cqe->flags >> IORING_CQE_BUFFER_SHIFT) + 1;
+        }
+        finish(ring, op, cqe->res);
     }
     io_uring_cq_advance(&ring->uring, num);
 }
@@ -284,6 +68,34 @@ static void collect(struct ring *ring)
         collect_ready(ring);
     }
     if (*ring->uring.cq.koverflow != 0) ring->lost = EBADR;
+}
+
+// Quiet sends that the kernel took and said nothing of went out whole: it says
+// what failed before io_uring_enter returns.  They come first, as they ended.
+static void settle_quiet(struct ring *ring)
+{
+    bool all_taken = io_uring_sq_ready(&ring->uring) == 0 &&
+                     !io_uring_cq_has_overflow(&ring->uring);
+    struct ring_op *first = NULL, **last = &first;
+    unsigned num = 0;
+
+    for (unsigned i = 0; i < ring->num_quiet; i++) {
+        struct ring_op *op = ring->quiet[i];
+
+        if (op->told) continue;
+        if (!all_taken) {
+            ring->quiet[num++] = op;
+            continue;
+        }
+        op->result = (int)op->at.len;
+        *last = op;
+        last = &op->next;
+    }
+    ring->num_quiet = num;
+    if (first == NULL) return;
+    *last = ring->first;
+    if (ring->first == NULL) ring->last = last;
+    ring->first = first;
 }
 
 static int enter(struct ring *ring, unsigned wait_num)
@@ -340,6 +152,9 @@ static struct io_uring_sqe *begin(struct ring *ring, struct ring_op *op,
     assert(!ring_busy(op));
     op->done = done;
     op->kind = kind;
+    op->result = 0;
+    op->lent = 0;
+    op->told = false;
     ring->num_in_flight++;
     sqe = take_place(ring);
     if (sqe == NULL) finish(ring, op, -ring->lost);
@@ -379,6 +194,65 @@ void ring_send(struct ring *ring, struct ring_op *op, int fd,
     if (sqe == NULL) return;
     io_uring_prep_send(sqe, fd, bytes.data, clamp_len(bytes.len), MSG_NOSIGNAL);
     io_uring_sqe_set_data(sqe, op);
+}
+
+static void submit_receive(struct io_uring_sqe *sqe, struct ring_op *op)
+{
+    bool is_lent = op->at.data == NULL;
+
+    io_uring_prep_recv(sqe, op->at.fd, (void *)(uintptr_t)op->at.data,
+                       LEND_SIZE, 0);
+    if (is_lent) {
+        // Most often the other side has yet to speak: 0.3 us less.
+        sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = LEND_GROUP;
+    }
+    io_uring_sqe_set_data(sqe, op);
+}
+
+void ring_receive(struct ring *ring, struct ring_op *op, int fd,
+                  ring_done *done)
+{
+    uint8_t *memory = ring->lends ? NULL : malloc(LEND_SIZE);
+    struct io_uring_sqe *sqe;
+
+    if (!ring->lends && memory == NULL) {
+        ring_post(ring, op, -ENOMEM, done);
+        return;
+    }
+    op->at.data = memory;
+    op->at.fd = fd;
+    sqe = begin(ring, op, RING_RECEIVE, done);
+    if (sqe != NULL) submit_receive(sqe, op);
+}
+
+struct bytes ring_received(const struct ring *ring)
+{
+    return ring->received;
+}
+
+void ring_send_quietly(struct ring *ring, struct ring_op *op, int fd,
+                       struct bytes bytes, ring_done *done)
+{
+    struct io_uring_sqe *sqe;
+
+    if (ring->num_quiet == ring->quiet_max) {
+        ring_send(ring, op, fd, bytes, done);
+        return;
+    }
+    op->at.data = bytes.data;
+    op->at.len = clamp_len(bytes.len);
+    op->at.fd = fd;
+    sqe = begin(ring, op, RING_SEND_QUIETLY, done);
+    if (sqe == NULL) return;
+    // All of it now, or the kernel says how much: what it cannot take at once
+    // is no success.
+    io_uring_prep_send(sqe, fd, op->at.data, op->at.len,
+                       MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data(sqe, op);
+    ring->quiet[ring->num_quiet++] = op;
 }
 
 void ring_connect(struct ring *ring, struct ring_op *op, int fd,
@@ -428,11 +302,23 @@ void ring_read(struct ring *ring, struct ring_op *op, int fd, uint8_t *buf,
     io_uring_sqe_set_data(sqe, op);
 }
 
+// Whether it found no room and is to be begun anew, which its owner never
+// hears of: no buffer was left, or the other side must read first.
+static bool is_refused(const struct ring_op *op)
+{
+    return (op->kind == RING_RECEIVE && op->result == -ENOBUFS) ||
+           (op->kind == RING_SEND_QUIETLY && op->result == -EAGAIN);
+}
+
 void ring_cancel(struct ring *ring, struct ring_op *op)
 {
     struct io_uring_sqe *sqe;
 
     if (!ring_busy(op) || op->kind == RING_POST) return;
+    if (is_refused(op)) {
+        op->result = -ECANCELED;
+        return;
+    }
     // The queue keeps its order: the kernel meets this before any later use of
     // `op`, so that it can never end the wrong one.
     sqe = take_place(ring);
@@ -454,23 +340,94 @@ static int result_of(const struct ring *ring, const struct ring_op *op)
     return result;
 }
 
+// Begins anew what was refused: by now all buffers are back.
+static void begin_anew(struct ring *ring, struct ring_op *op)
+{
+    struct io_uring_sqe *sqe;
+
+    if (!is_refused(op)) { // cancelled meanwhile
+        finish(ring, op, op->result);
+        return;
+    }
+    op->result = 0;
+    op->told = false;
+    sqe = take_place(ring);
+    if (sqe == NULL) {
+        finish(ring, op, -ring->lost);
+    } else if (op->kind == RING_RECEIVE) {
+        submit_receive(sqe, op);
+    } else {
+        op->kind = RING_SEND;
+        io_uring_prep_send(sqe, op->at.fd, op->at.data, op->at.len,
+                           MSG_NOSIGNAL);
+        io_uring_sqe_set_data(sqe, op);
+    }
+}
+
+static void give_back(struct ring *ring, unsigned lent, int position)
+{
+    unsigned number = lent - 1;
+
+    io_uring_buf_ring_add(ring->lend, ring->lent + number * LEND_SIZE,
+                          LEND_SIZE, (unsigned short)number, LEND_NUM - 1,
+                          position);
+}
+
+// What a receive brought; of a plain one `*own` is then to be freed.
+static struct bytes received_by(const struct ring *ring,
+                                const struct ring_op *op, int result,
+                                void **own)
+{
+    const uint8_t *data = op->at.data;
+
+    *own = NULL;
+    if (op->kind != RING_RECEIVE) return bytes_of(NULL, 0);
+    *own = (void *)(uintptr_t)data;
+    if (op->lent > 0) data = ring->lent + (op->lent - 1) * LEND_SIZE;
+    return bytes_of(data, result > 0 ? (size_t)result : 0);
+}
+
+static void call_done(struct ring *ring, struct ring_op *op)
+{
+    int result = result_of(ring, op);
+    ring_done *done = op->done;
+    void *own;
+
+    ring->received = received_by(ring, op, result, &own);
+    op->done = NULL;
+    ring->num_in_flight--;
+    done(op, result);
+    free(own);
+}
+
 // Calls `done` for what is in the list now; what is posted meanwhile waits for
 // the next run.
 static void dispatch(struct ring *ring)
 {
-    struct ring_op *op = ring->first;
+    struct ring_op *op = ring->first, *refused = NULL;
+    int num_back = 0;
 
     ring->first = NULL;
     ring->last = &ring->first;
     while (op != NULL) {
         struct ring_op *next = op->next;
-        int result = result_of(ring, op);
-        ring_done *done = op->done;
+        unsigned lent = op->lent;
 
-        op->done = NULL;
-        ring->num_in_flight--;
-        done(op, result);
+        if (is_refused(op)) {
+            op->next = refused;
+            refused = op;
+        } else {
+            call_done(ring, op);
+        }
+        if (lent > 0) give_back(ring, lent, num_back++);
         op = next;
+    }
+    ring->received = bytes_of(NULL, 0);
+    if (num_back > 0) io_uring_buf_ring_advance(ring->lend, num_back);
+    while (refused != NULL) {
+        op = refused;
+        refused = op->next;
+        begin_anew(ring, op);
     }
 }
 
@@ -488,6 +445,13 @@ static void arm_wake(struct ring *ring)
               sizeof ring->wake_count, -1, on_wake);
 }
 
+// Whether there is nothing that a run could wait for but quiet sends.
+static bool is_all_quiet(const struct ring *ring)
+{
+    return ring->num_quiet > 0 &&
+           ring->num_quiet == ring_num_in_flight(ring);
+}
+
 bool ring_run(struct ring *ring, bool wait, struct err *err)
 {
     bool must_wait;
@@ -495,11 +459,12 @@ bool ring_run(struct ring *ring, bool wait, struct err *err)
 
     assert(!ring->running);
     arm_wake(ring);
-    must_wait =
-        wait && ring->first == NULL && io_uring_cq_ready(&ring->uring) == 0;
+    must_wait = wait && ring->first == NULL &&
+                io_uring_cq_ready(&ring->uring) == 0 && !is_all_quiet(ring);
     result = ring->lost == 0 ? enter(ring, must_wait ? 1 : 0) : 0;
     if (result < 0 && !is_passing(-result)) ring->lost = -result;
     collect(ring);
+    settle_quiet(ring);
     if (result < 0 && result != -EINTR && ring->first == NULL) wait_a_little();
     ring->running = true;
     dispatch(ring);
@@ -525,10 +490,7 @@ void ring_close(struct ring *ring)
         collect(ring);
         dispatch(ring);
     }
-    io_uring_queue_exit(&ring->uring);
-    (void)close(ring->wake_fd);
-    // Of a lost ring the kernel may still write into `wake_count`.
-    if (ring->lost == 0) free(ring);
+    ring_tear_down(ring);
 }
 
 // ---------------------------------------------------------------- the rest
@@ -575,4 +537,11 @@ void ring_set_fault(struct ring *ring, ring_fault *fault, void *context)
 {
     ring->fault = fault;
     ring->fault_context = context;
+}
+
+void ring_forgo(struct ring *ring)
+{
+    assert(ring->num_in_flight == 0);
+    ring->quiet_max = 0;
+    ring->lends = false;
 }

@@ -43,15 +43,26 @@ enum ring_kind {
     RING_ACCEPT,
     RING_TIMEOUT,
     RING_READ,
+    RING_RECEIVE,
+    RING_SEND_QUIETLY,
 };
 
 // Valid as {0}; nothing in it is for the caller but ring_busy().
 struct ring_op {
     ring_done *done;      // NULL while it is idle
     struct ring_op *next; // in the queue of finished operations
-    long long time[2];    // seconds and nanoseconds of a timeout
+    union {
+        long long time[2]; // seconds and nanoseconds of a timeout
+        struct {
+            const uint8_t *data;
+            unsigned len;
+            int fd;
+        } at; // of RING_RECEIVE and RING_SEND_QUIETLY
+    };
     int result;
     enum ring_kind kind;
+    unsigned lent; // one more than the number of the buffer; 0: none
+    bool told;     // RING_SEND_QUIETLY: the kernel said how it ended
 };
 
 // RING_OWNER gives the struct of `type` whose member `member` is `op`.
@@ -88,6 +99,18 @@ void ring_recv(struct ring *ring, struct ring_op *op, int fd, uint8_t *buf,
 // ring_send offers `bytes` to socket `fd`; never a SIGPIPE.
 void ring_send(struct ring *ring, struct ring_op *op, int fd,
                struct bytes bytes, ring_done *done);
+
+// ring_receive is ring_recv into memory that the ring lends: what waits holds
+// none.  While its `done` runs ring_received is what came, and no longer.
+void ring_receive(struct ring *ring, struct ring_op *op, int fd,
+                  ring_done *done);
+struct bytes ring_received(const struct ring *ring);
+
+// ring_send_quietly is ring_send for what nobody waits for: it ends no run that
+// waits, and `done` comes with the next that ends.  One system call then sends
+// and waits for what the other side says to it.
+void ring_send_quietly(struct ring *ring, struct ring_op *op, int fd,
+                       struct bytes bytes, ring_done *done);
 
 // ring_connect connects socket `fd`; `address` stays until `done`.
 void ring_connect(struct ring *ring, struct ring_op *op, int fd,
@@ -127,6 +150,10 @@ const char *ring_describe(const struct ring *ring);
 
 // ring_set_fault puts `fault` in front of every `done`; NULL takes it away.
 void ring_set_fault(struct ring *ring, ring_fault *fault, void *context);
+
+// ring_forgo has it do without what kernels before 5.19 have not; for tests,
+// before the first operation.
+void ring_forgo(struct ring *ring);
 
 // ring_busy tells whether `op` is in flight.
 static inline bool ring_busy(const struct ring_op *op)

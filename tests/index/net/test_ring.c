@@ -477,6 +477,195 @@ static void refuses_with_advice(void **state)
     }
 }
 
+// A waiter that keeps what came.
+struct taker {
+    struct ring_op op;
+    struct ring *ring;
+    int result, num_done;
+    char text[16];
+};
+
+static void on_taken(struct ring_op *op, int result)
+{
+    struct taker *taker = RING_OWNER(op, struct taker, op);
+    struct bytes in = ring_received(taker->ring);
+
+    assert_int_equal(in.len, result > 0 ? result : 0);
+    assert_true(in.len < sizeof taker->text);
+    if (in.len > 0) memcpy(taker->text, in.data, in.len);
+    taker->result = result;
+    taker->num_done++;
+}
+
+static void take_from(struct taker *taker, struct ring *ring, int fd)
+{
+    taker->ring = ring;
+    ring_receive(ring, &taker->op, fd, on_taken);
+}
+
+static void lends_memory_for(bool forgo)
+{
+    struct ring *ring = open_ring(64);
+    struct taker taker = {0};
+    int fds[2];
+
+    pair_of(fds);
+    if (forgo) ring_forgo(ring);
+    for (int i = 1; i <= 1000; i++) { // more often than there are buffers
+        char text[8];
+        int len = snprintf(text, sizeof text, "%d", i);
+
+        take_from(&taker, ring, fds[0]);
+        assert_int_equal(send(fds[1], text, (size_t)len, 0), len);
+        run_until(ring, &taker.num_done, i);
+        assert_int_equal(taker.result, len);
+        assert_memory_equal(taker.text, text, (size_t)len);
+    }
+    assert_int_equal(ring_received(ring).len, 0);
+    take_from(&taker, ring, fds[0]);
+    ring_cancel(ring, &taker.op);
+    run_until(ring, &taker.num_done, 1001);
+    assert_int_equal(taker.result, -ECANCELED);
+    take_from(&taker, ring, fds[0]);
+    close(fds[1]);
+    run_until(ring, &taker.num_done, 1002);
+    assert_int_equal(taker.result, 0);
+    close(fds[0]);
+    ring_close(ring);
+}
+
+static void lends_memory_for_what_comes(void **state)
+{
+    (void)state;
+    lends_memory_for(false);
+    lends_memory_for(true);
+}
+
+enum { MANY = 400 }; // more than there are buffers
+
+static void more_than_there_is_memory_for_comes_too(void **state)
+{
+    struct ring *ring = open_ring(64);
+    struct taker *takers = calloc(MANY, sizeof *takers);
+    struct err err = {0};
+    int fds[MANY][2];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        pair_of(fds[i]);
+        take_from(&takers[i], ring, fds[i][0]);
+        takers[i].text[0] = '\0';
+    }
+    assert_true(ring_run(ring, false, &err));
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(send(fds[i][1], &(char){(char)i}, 1, 0), 1);
+    }
+    for (int i = 0; i < MANY; i++) {
+        run_until(ring, &takers[i].num_done, 1);
+        assert_int_equal(takers[i].result, 1);
+        assert_int_equal(takers[i].text[0], (char)i);
+        close(fds[i][0]);
+        close(fds[i][1]);
+    }
+    free(takers);
+    ring_close(ring);
+}
+
+static void a_quiet_send_ends_no_wait(void **state)
+{
+    struct ring *ring = open_ring(64);
+    struct waiter send = {0}, timeout = {0};
+    struct err err = {0};
+    uint64_t before;
+    char text[8];
+    int fds[2];
+
+    (void)state;
+    pair_of(fds);
+    assert_true(ring_run(ring, false, &err)); // what is there from the start
+    before = ring_num_syscalls(ring);
+    ring_timeout(ring, &timeout.op, 30, on_done);
+    ring_send_quietly(ring, &send.op, fds[0], bytes_from_text("hello"),
+                      on_done);
+    assert_true(ring_run(ring, true, &err));
+    assert_int_equal(timeout.num_done, 1);
+    assert_int_equal(send.num_done, 1);
+    assert_int_equal(send.result, 5);
+    assert_int_equal(ring_num_syscalls(ring) - before, 1);
+    assert_int_equal(recv(fds[1], text, sizeof text, 0), 5);
+    // With nothing else to wait for there is no wait.
+    ring_send_quietly(ring, &send.op, fds[0], bytes_from_text("hello"),
+                      on_done);
+    assert_true(ring_run(ring, true, &err));
+    assert_int_equal(send.num_done, 2);
+    close(fds[1]);
+    ring_send_quietly(ring, &send.op, fds[0], bytes_from_text("hello"),
+                      on_done);
+    run_until(ring, &send.num_done, 3);
+    assert_int_equal(send.result, -EPIPE);
+    close(fds[0]);
+    ring_close(ring);
+}
+
+static void send_all_quietly(bool forgo)
+{
+    enum { SIZE = 4 << 20 };
+    struct ring *ring = open_ring(64);
+    struct waiter waiter = {0};
+    uint8_t *out = calloc(1, SIZE), *in = calloc(1, SIZE);
+    size_t sent = 0, got = 0;
+    struct err err = {0};
+    int fds[2];
+
+    pair_of(fds);
+    if (forgo) ring_forgo(ring);
+    for (size_t i = 0; i < SIZE; i++) {
+        out[i] = (uint8_t)(i * 2654435761U >> 24);
+    }
+    while (got < SIZE) {
+        ssize_t len;
+
+        if (!ring_busy(&waiter.op) && sent < SIZE) {
+            ring_send_quietly(ring, &waiter.op, fds[0],
+                              bytes_of(out + sent, SIZE - sent), on_done);
+        }
+        assert_true(ring_run(ring, false, &err));
+        if (!ring_busy(&waiter.op) && waiter.result > 0) {
+            sent += (size_t)waiter.result;
+            waiter.result = 0;
+            continue;
+        }
+        // It is stuck now: nothing comes back until the other side reads.
+        len = recv(fds[1], in + got, SIZE - got, MSG_DONTWAIT);
+        if (len > 0) got += (size_t)len;
+    }
+    assert_memory_equal(in, out, SIZE);
+    // One that is stuck can be cancelled.
+    ring_send_quietly(ring, &waiter.op, fds[0], bytes_of(out, SIZE), on_done);
+    run_until(ring, &waiter.num_done, waiter.num_done + 1);
+    assert_in_range(waiter.result, 1, SIZE - 1);
+    ring_send_quietly(ring, &waiter.op, fds[0], bytes_of(out, SIZE), on_done);
+    for (int i = 0; i < 10; i++) {
+        assert_true(ring_run(ring, false, &err));
+    }
+    assert_true(ring_busy(&waiter.op));
+    ring_cancel(ring, &waiter.op);
+    run_until(ring, &waiter.num_done, waiter.num_done + 1);
+    assert_int_equal(waiter.result, -ECANCELED);
+    close(fds[0]);
+    close(fds[1]);
+    free(out);
+    free(in);
+    ring_close(ring);
+}
+
+static void a_quiet_send_goes_on_when_the_other_side_reads(void **state)
+{
+    (void)state;
+    send_all_quietly(false);
+    send_all_quietly(true);
+}
+
 static void describes_itself(void **state)
 {
     struct ring *ring = open_ring(100);
@@ -504,6 +693,10 @@ int main(void)
         cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(a_fault_stands_in_front_of_done),
         cmocka_unit_test(refuses_with_advice),
+        cmocka_unit_test(lends_memory_for_what_comes),
+        cmocka_unit_test(more_than_there_is_memory_for_comes_too),
+        cmocka_unit_test(a_quiet_send_ends_no_wait),
+        cmocka_unit_test(a_quiet_send_goes_on_when_the_other_side_reads),
         cmocka_unit_test(describes_itself),
     };
 
