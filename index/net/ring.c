@@ -448,8 +448,7 @@ static void arm_wake(struct ring *ring)
 // Whether there is nothing that a run could wait for but quiet sends.
 static bool is_all_quiet(const struct ring *ring)
 {
-    return ring->num_quiet > 0 &&
-           ring->num_quiet == ring_num_in_flight(ring);
+    return ring->num_quiet > 0 && ring->num_quiet == ring_num_in_flight(ring);
 }
 
 bool ring_run(struct ring *ring, bool wait, struct err *err)

@@ -259,4 +259,3 @@ bool ring_open(struct ring **ring, unsigned depth, struct err *err)
     *ring = made;
     return true;
 }
-

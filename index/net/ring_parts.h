@@ -33,7 +33,7 @@ struct ring {
     struct io_uring_buf_ring *lend; // NULL: the kernel has none
     uint8_t *lent;                  // LEND_NUM of LEND_SIZE
     bool lends;
-    struct bytes received;          // of the `done` that runs
+    struct bytes received; // of the `done` that runs
 
     ring_fault *fault;
     void *fault_context;

@@ -12,7 +12,7 @@
 #include "query/server/connection_parts.h"
 
 enum {
-    TURN_MS = 2,          // then others are answered
+    TURN_NS = 2000000,    // then others are answered
     IDLE_MS = 60000,      // before it may be shed
     LINGER_MS = 2000,     // that a client has to read an error
     LINGER_MAX = 8 << 20, // bytes of it that are thrown away meanwhile
@@ -61,17 +61,35 @@ void connection_enter(struct connection *c, enum connection_state state)
     c->read_deadline_ms = 0;
 }
 
+// The clock is read once for each request; what is counted in milliseconds goes
+// by what it said last.
+static void look_at_clock(struct connection_world *world)
+{
+    world->now_ns = clock_ns();
+}
+
+static uint64_t now_ms(const struct connection *c)
+{
+    return c->world->now_ns / 1000000;
+}
+
 void connection_await_rest(struct connection *c)
 {
     if (c->read_deadline_ms == 0) {
-        c->read_deadline_ms = ring_now_ms() + DEADLINE_MS;
+        c->read_deadline_ms = now_ms(c) + DEADLINE_MS;
     }
+}
+
+void connection_begin_request(struct connection *c)
+{
+    c->begun_ns = c->world->now_ns;
 }
 
 void connection_end_reply(struct connection *c)
 {
+    look_at_clock(c->world);
     metrics_add(c->world->metrics, c->counted, c->reply.status,
-                clock_ns() - c->begun_ns);
+                c->world->now_ns - c->begun_ns);
     reply_reset(&c->reply);
     cold_end(&c->cold);
 }
@@ -80,11 +98,9 @@ void connection_end_reply(struct connection *c)
 
 static bool step_sniff(struct connection *c)
 {
-    struct bytes in = connection_unread(c);
-
-    switch (resp_sniff(in)) {
+    switch (resp_sniff(c->unread)) {
     case DIALECT_UNKNOWN:
-        if (in.len > 0) connection_await_rest(c);
+        if (c->unread.len > 0) connection_await_rest(c);
         return false;
     case DIALECT_HTTP:
         connection_enter(c, STATE_HEAD);
@@ -122,22 +138,41 @@ static bool step(struct connection *c)
     return false;
 }
 
-// Goes on until the client must send or take something, or blocks must be read;
-// false when only this turn is over.
-static bool advance(struct connection *c)
-{
-    uint64_t now_ms = ring_now_ms(), end_ms = now_ms + TURN_MS;
-    bool more = true, in_turn = true;
+// Why a turn has ended.
+enum turn {
+    TURN_ASKS,  // the client must send something
+    TURN_HELD,  // it must take something, or blocks must be read
+    TURN_SHARE, // others must have theirs
+};
 
-    cold_answer(c->world->cold, &c->cold, now_ms);
-    while (more && in_turn && c->out.len < OUT_MAX && buffer_ok(&c->out) &&
-           !c->broken_off) {
-        more = step(c) && !cold_is_wanted(&c->cold);
-        in_turn = !more || ring_now_ms() < end_ms;
+static bool is_held(const struct connection *c)
+{
+    return c->out.len >= OUT_MAX || !buffer_ok(&c->out) || c->broken_off ||
+           cold_is_wanted(&c->cold);
+}
+
+static enum turn advance(struct connection *c)
+{
+    struct connection_world *world = c->world;
+    enum turn turn = TURN_HELD;
+    uint64_t end_ns;
+
+    look_at_clock(world);
+    c->last_ms = now_ms(c);
+    end_ns = world->now_ns + TURN_NS;
+    cold_answer(world->cold, &c->cold, now_ms(c));
+    while (turn == TURN_HELD && !is_held(c)) {
+        uint64_t before_ns = world->now_ns;
+
+        if (!step(c)) {
+            turn = TURN_ASKS;
+        } else if (world->now_ns == before_ns) {
+            look_at_clock(world); // of a step that ended no request
+        }
+        if (turn == TURN_HELD && world->now_ns >= end_ns) turn = TURN_SHARE;
     }
-    cold_answer(c->world->cold, NULL, 0);
-    route_idle(c->world->route);
-    return in_turn;
+    cold_answer(world->cold, NULL, 0);
+    return turn == TURN_SHARE && is_held(c) ? TURN_HELD : turn;
 }
 
 static void on_turn(struct ring_op *op, int result)
@@ -160,15 +195,37 @@ static void on_blocks(struct cold_wait *wait)
 
 static void receive(struct connection *c)
 {
-    buffer_consume(&c->in, c->in_taken);
-    c->in_taken = 0;
-    if (c->in.len == 0 && c->in.size > KEEP_MAX) buffer_cleanup(&c->in);
-    if (!buffer_reserve(&c->in, RECV_SIZE)) {
-        die(c);
+    if (ring_busy(&c->recv)) return;
+    ring_receive(c->world->ring, &c->recv, c->fd, on_recv);
+}
+
+// Puts what has come behind what is not taken yet.
+static void add_unread(struct connection *c, struct bytes more)
+{
+    if (c->unread.len == 0) {
+        c->unread = more;
+        c->is_lent = true;
         return;
     }
-    ring_recv(c->world->ring, &c->recv, c->fd, c->in.data + c->in.len,
-              RECV_SIZE, on_recv);
+    buffer_consume(&c->in, (size_t)(c->unread.data - c->in.data));
+    buffer_append(&c->in, more);
+    c->unread = buffer_bytes(&c->in);
+}
+
+// Memory is lent for one call of on_recv: what was not taken moves.  Who owes
+// us nothing costs none.
+static void keep_unread(struct connection *c)
+{
+    if (c->unread.len == 0) {
+        c->unread = bytes_of(NULL, 0);
+        buffer_cleanup(&c->in);
+    } else if (c->is_lent) {
+        buffer_reset(&c->in);
+        buffer_append(&c->in, c->unread);
+        c->unread = buffer_bytes(&c->in);
+    }
+    c->is_lent = false;
+    if (!buffer_ok(&c->in)) die(c);
 }
 
 // Closing with bytes unread would be a reset, and on its way the error that
@@ -178,45 +235,67 @@ static void linger(struct connection *c)
     if (c->state != STATE_LINGER) {
         connection_enter(c, STATE_LINGER);
         (void)shutdown(c->fd, SHUT_WR);
-        c->read_deadline_ms = ring_now_ms() + LINGER_MS;
+        c->read_deadline_ms = now_ms(c) + LINGER_MS;
     }
-    c->lingered += c->in.len;
-    c->in_taken = c->in.len;
+    c->lingered += c->unread.len;
+    c->unread.len = 0;
     if (c->eof || c->lingered > LINGER_MAX) {
         die(c);
-    } else if (!ring_busy(&c->recv)) {
+    } else {
         receive(c);
     }
 }
 
-// Either a receive, a send, a turn or reads are in flight (or a send beside
-// reads), so `in` and `out` may grow and move here.  (A head that came too
-// slowly is answered beside the receive; nothing is taken from `in` after
-// that.)
+// Where the client has to speak next, one call of the system sends and waits
+// for that.
+static void send_out(struct connection *c, enum turn turn)
+{
+    struct ring *ring = c->world->ring;
+    bool is_last =
+        turn == TURN_ASKS && c->state < STATE_CLOSE && !c->eof && !c->finishing;
+
+    c->send_deadline_ms = now_ms(c) + DEADLINE_MS;
+    if (is_last) {
+        ring_send_quietly(ring, &c->send, c->fd, buffer_bytes(&c->out),
+                          on_send);
+        receive(c);
+    } else {
+        ring_send(ring, &c->send, c->fd, buffer_bytes(&c->out), on_send);
+    }
+}
+
+// Either a send, a turn, reads or only a receive are in flight (or a send
+// beside reads).  A receive beside them brings one piece, which waits in
+// `unread`.
 static void connection_step(struct connection *c)
 {
-    bool in_turn;
+    enum turn turn;
 
     if (c->dead) return;
-    in_turn = advance(c);
+    turn = advance(c);
     if (cold_is_wanted(&c->cold)) cold_read(&c->cold, on_blocks);
     if (c->out.len > 0 && buffer_ok(&c->out)) {
-        c->send_deadline_ms = ring_now_ms() + DEADLINE_MS;
-        ring_send(c->world->ring, &c->send, c->fd, buffer_bytes(&c->out),
-                  on_send);
+        send_out(c, turn);
     } else if (c->broken_off || !buffer_ok(&c->out)) {
         die(c);
     } else if (cold_is_reading(&c->cold)) {
         return;
-    } else if (!in_turn) {
+    } else if (turn == TURN_SHARE) {
         ring_post(c->world->ring, &c->turn, 0, on_turn);
     } else if (c->state >= STATE_CLOSE && c->lingers && !c->eof) {
         linger(c);
     } else if (c->state >= STATE_CLOSE || c->eof || c->finishing) {
         die(c);
-    } else if (!ring_busy(&c->recv)) {
+    } else {
         receive(c);
     }
+}
+
+// Whether something is in flight after which it goes on by itself.
+static bool is_under_way(const struct connection *c)
+{
+    return ring_busy(&c->send) || ring_busy(&c->turn) ||
+           cold_is_reading(&c->cold);
 }
 
 static void on_recv(struct ring_op *op, int result)
@@ -224,15 +303,23 @@ static void on_recv(struct ring_op *op, int result)
     struct connection *c = RING_OWNER(op, struct connection, recv);
 
     if (result > 0) {
-        c->in.len += (size_t)result;
-        c->last_ms = ring_now_ms();
+        add_unread(c, ring_received(c->world->ring));
     } else if (result == 0) {
         c->eof = true; // what was asked before is still answered
     } else if (result != -EINTR && result != -EAGAIN) {
         die(c);
     }
-    if (!ring_busy(&c->send)) connection_step(c);
+    if (!is_under_way(c)) connection_step(c);
+    keep_unread(c);
     free_if_gone(c);
+}
+
+// Whether all is sent that was asked for, and what comes next is waited for.
+static bool is_at_rest(const struct connection *c)
+{
+    return (c->state == STATE_HEAD || c->state == STATE_COMMAND) &&
+           c->out.len == 0 && c->unread.len == 0 && ring_busy(&c->recv) &&
+           !c->eof && !c->finishing && !c->dead;
 }
 
 static void on_send(struct ring_op *op, int result)
@@ -242,7 +329,7 @@ static void on_send(struct ring_op *op, int result)
     if (result > 0) {
         buffer_consume(&c->out, (size_t)result);
         c->send_deadline_ms = 0;
-        c->last_ms = ring_now_ms();
+        if (is_at_rest(c)) return;
     } else if (result != -EINTR && result != -EAGAIN) {
         die(c);
     }

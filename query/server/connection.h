@@ -25,7 +25,8 @@
 struct connection;
 typedef void connection_gone(void *context);
 
-// What the connections of one worker have in common.
+// What the connections of one worker have in common.  Whoever runs the ring
+// calls route_idle before.
 struct connection_world {
     struct ring *ring;
     struct route *route;
@@ -34,6 +35,7 @@ struct connection_world {
     connection_gone *on_gone;
     void *context;
     struct connection *connections; // the list of them
+    uint64_t now_ns;                // as last looked at while one is served
 };
 
 // connection_new starts to serve socket `fd`, which it takes.  With `rules` it

@@ -1,6 +1,5 @@
 // connection_http.c - a connection that speaks HTTP/1.1.
 
-#include "query/server/clock.h"
 #include "query/server/connection_parts.h"
 
 enum {
@@ -171,20 +170,20 @@ static void begin_request(struct connection *c)
 
 bool http_step_head(struct connection *c)
 {
-    struct bytes in = connection_unread(c);
+    struct bytes in = c->unread;
     struct err err = {0};
     enum http_progress progress;
 
     if (in.len == 0) return false;
     progress = http_request_head(&c->request, &in, &err);
-    connection_take(c, in);
+    c->unread = in;
     if (progress == HTTP_MORE) {
         if (c->request.head.len > 0) connection_await_rest(c);
         return false;
     }
     c->read_deadline_ms = 0;
     c->counted = ENDPOINT_OTHER;
-    c->begun_ns = clock_ns();
+    connection_begin_request(c);
     c->headless = false;
     if (progress == HTTP_BROKEN) {
         http_refuse(c, c->request.refusal, refusal_code(c->request.refusal),
@@ -203,7 +202,7 @@ bool http_step_again(struct connection *c)
 
 bool http_step_skip(struct connection *c)
 {
-    struct bytes in = connection_unread(c);
+    struct bytes in = c->unread;
     struct err err = {0};
     struct bytes part;
     enum http_progress progress;
@@ -212,7 +211,7 @@ bool http_step_skip(struct connection *c)
         progress = http_body_read(&c->request.body, &in, &part, &err);
         if (progress == HTTP_PART) c->skipped += part.len;
     } while (progress == HTTP_PART && c->skipped <= BODY_SKIP_MAX);
-    connection_take(c, in);
+    c->unread = in;
     if (progress == HTTP_MORE) return false;
     if (progress == HTTP_END) {
         begin_reply(c);
@@ -255,7 +254,7 @@ static bool take_line(struct connection *c, struct bytes part)
 // when there is one.
 static enum http_progress read_line(struct connection *c, bool *line)
 {
-    struct bytes in = connection_unread(c);
+    struct bytes in = c->unread;
     struct bytes some = in, part;
     const uint8_t *stop = in.len == 0 ? NULL : memchr(in.data, '\n', in.len);
     enum http_progress progress;
@@ -265,7 +264,7 @@ static enum http_progress read_line(struct connection *c, bool *line)
     if (stop != NULL) some.len = (size_t)(stop - in.data) + 1;
     progress = http_body_read(&c->request.body, &some, &part, &err);
     (void)bytes_skip(&in, (size_t)(some.data - in.data));
-    connection_take(c, in);
+    c->unread = in;
     if (progress == HTTP_PART) *line = take_line(c, part);
     return progress;
 }
@@ -278,7 +277,7 @@ bool http_step_lines(struct connection *c)
     if (!c->lines_ended) progress = read_line(c, &line);
     switch (progress) {
     case HTTP_MORE:
-        return connection_unread(c).len > 0;
+        return c->unread.len > 0;
     case HTTP_BROKEN:
         c->broken_off = true; // no last chunk: it must not look whole
         return true;

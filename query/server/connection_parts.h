@@ -8,7 +8,6 @@
 #include "query/server/resp.h"
 
 enum {
-    RECV_SIZE = 32 << 10,
     OUT_MAX = 256 << 10,
     DEADLINE_MS = 10000,
 };
@@ -31,8 +30,9 @@ struct connection {
     int fd;
     enum connection_state state;
     struct ring_op recv, send, turn;
+    struct bytes unread; // received and not taken yet
+    bool is_lent;        // it is the ring's memory, else it lies in `in`
     struct buffer in, out;
-    size_t in_taken; // of `in`: moved away before the next receive
     struct reply reply;
     struct cold_wait cold;         // blocks that it needs
     enum metrics_endpoint counted; // the request at hand
@@ -67,20 +67,12 @@ void connection_enter(struct connection *c, enum connection_state state);
 // connection_await_rest sets the deadline of what has come in part.
 void connection_await_rest(struct connection *c);
 
+// connection_begin_request notes when it began: now, or when the one before it
+// ended.
+void connection_begin_request(struct connection *c);
+
 // connection_end_reply counts the request and forgets its reply.
 void connection_end_reply(struct connection *c);
-
-// connection_unread is what was received and is not taken yet;
-// connection_take takes all of it but what `rest` still holds.
-static inline struct bytes connection_unread(const struct connection *c)
-{
-    return bytes_of(c->in.data + c->in_taken, c->in.len - c->in_taken);
-}
-
-static inline void connection_take(struct connection *c, struct bytes rest)
-{
-    c->in_taken = c->in.len - rest.len;
-}
 
 // Each step returns false when it needs more from the client.
 bool http_step_head(struct connection *c);

@@ -1,6 +1,5 @@
 // connection_resp.c - a connection that speaks RESP or lines.
 
-#include "query/server/clock.h"
 #include "query/server/command.h"
 #include "query/server/connection_parts.h"
 
@@ -30,7 +29,7 @@ static void refuse(struct connection *c, const struct err *err)
 
 bool resp_step_command(struct connection *c)
 {
-    struct bytes in = connection_unread(c);
+    struct bytes in = c->unread;
     struct resp_command command;
     enum resp_progress progress;
     struct err err = {0};
@@ -47,15 +46,15 @@ bool resp_step_command(struct connection *c)
     }
     c->read_deadline_ms = 0;
     if (command.num_args == 0) {
-        connection_take(c, in);
+        c->unread = in;
         return true;
     }
     c->counted = ENDPOINT_COMMAND;
-    if (!c->reply.cold) c->begun_ns = clock_ns();
+    if (!c->reply.cold) connection_begin_request(c);
     reply_reset(&c->reply);
     command_run(c->world->route, &command, &c->reply);
     if (c->reply.cold) return true; // and read again
-    connection_take(c, in);
+    c->unread = in;
     write_piece(c);
     if (c->reply.whole) {
         end_command(c);

@@ -42,6 +42,7 @@ static inline void pump(void)
     struct err err = {0};
 
     for (int i = 0; i < PUMPS; i++) {
+        route_idle(world.route);
         assert_true(ring_run(world.ring, false, &err));
     }
 }
