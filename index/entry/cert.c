@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "index/entry/cert_walk.h"
-#include "index/entry/log_form.h"
 
 static void note(struct cert *cert, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -259,15 +258,4 @@ bool cert_find_extension(const struct cert *cert, struct bytes oid,
         return true;
     }
     return false;
-}
-
-static bool append_piece(void *context, struct bytes piece)
-{
-    buffer_append(context, piece);
-    return true;
-}
-
-bool cert_log_form(struct buffer *out, const struct cert *cert)
-{
-    return log_form_visit(cert->tbs, append_piece, out);
 }

@@ -85,13 +85,6 @@ void cert_text_utf8(struct buffer *out, uint8_t tag, struct bytes raw);
 MUST_USE bool cert_find_extension(const struct cert *cert, struct bytes oid,
                                   struct bytes *value, bool *critical);
 
-// cert_log_form appends the log-form TBSCertificate: poison and SCT list
-// extensions cut out of the bytes as they stand, the lengths around them
-// rewritten, nothing else touched (CT-PROTOCOLS section 11).  False when the
-// TBSCertificate cannot be taken apart so far.  To hash or compare it without
-// a copy: log_form.h.
-MUST_USE bool cert_log_form(struct buffer *out, const struct cert *cert);
-
 // cert_append_name_rfc4514 appends a Name as RFC 4514 text (last RDN first).
 void cert_append_name_rfc4514(struct buffer *out, struct bytes name);
 

@@ -294,25 +294,3 @@ bool merkle_inclusion_root(const struct sha256_hash *leaf, uint64_t index,
     merkle_append(&frontier, leaf);
     return merkle_span_root(&frontier, &right, size, root);
 }
-
-bool merkle_verify_consistency(uint64_t first, uint64_t second,
-                               const struct merkle_proof *proof,
-                               const struct sha256_hash *first_root,
-                               const struct sha256_hash *second_root)
-{
-    struct merkle_frontier left;
-    struct merkle_proof right;
-    struct sha256_hash root;
-
-    if (first == second) {
-        return proof->num_nodes == 0 && sha256_equal(first_root, second_root);
-    }
-    if (!merkle_consistency_split(proof, first, second, first_root, &left,
-                                  &right)) {
-        return false;
-    }
-    root = merkle_root(&left);
-    if (!sha256_equal(&root, first_root)) return false;
-    return merkle_span_root(&left, &right, second, &root) &&
-           sha256_equal(&root, second_root);
-}

@@ -95,9 +95,3 @@ MUST_USE bool merkle_inclusion_root(const struct sha256_hash *leaf,
                                     uint64_t index, uint64_t size,
                                     const struct merkle_proof *path,
                                     struct sha256_hash *root);
-
-// merkle_verify_consistency checks RFC 9162 section 2.1.4.2.
-MUST_USE bool merkle_verify_consistency(uint64_t first, uint64_t second,
-                                        const struct merkle_proof *proof,
-                                        const struct sha256_hash *first_root,
-                                        const struct sha256_hash *second_root);

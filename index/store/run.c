@@ -233,12 +233,6 @@ bool run_cursor_range_after(struct run_cursor *cursor, struct bytes key,
 {
     buffer_reset(&cursor->end);
     buffer_append(&cursor->end, end);
-    return run_cursor_seek_after(cursor, key, id, err);
-}
-
-bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
-                           uint64_t id, struct err *err)
-{
     cursor->has_after = true;
     cursor->after = id;
     if (!set_start(cursor, key)) return run_no_memory(cursor->run->path, err);

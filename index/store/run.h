@@ -117,11 +117,6 @@ void run_cursor_set_gate(struct run_cursor *cursor, struct gate *gate);
 MUST_USE bool run_cursor_range(struct run_cursor *cursor, struct bytes first,
                                struct bytes end, struct err *err);
 
-// run_cursor_seek_after moves so that the next posting is the first of the
-// range that comes after (key, id), forwards or back.
-MUST_USE bool run_cursor_seek_after(struct run_cursor *cursor, struct bytes key,
-                                    uint64_t id, struct err *err);
-
 // run_cursor_range_after stands before the first posting after (key, id) of a
 // range that ends at `end`.
 MUST_USE bool run_cursor_range_after(struct run_cursor *cursor,

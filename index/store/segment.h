@@ -109,7 +109,8 @@ void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate);
 void segment_expect(struct segment_reader *reader, uint64_t id);
 
 // segment_facts_block and segment_record_block name the block that an id's
-// facts or record are in, without touching it: only the tree is.
+// facts or record are in, without touching it: only the tree is.  They are what
+// segment_expect tells the gate.
 MUST_USE bool segment_facts_block(struct segment_reader *reader, uint64_t id,
                                   struct bytes *block, struct err *err);
 MUST_USE bool segment_record_block(struct segment_reader *reader, uint64_t id,

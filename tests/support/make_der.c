@@ -3,6 +3,7 @@
 #include "tests/support/make_der.h"
 
 #include "index/entry/der.h"
+#include "index/entry/log_form.h"
 #include "tests/support/check.h"
 
 void make_wrap(struct buffer *out, uint8_t tag, size_t at)
@@ -105,4 +106,15 @@ void make_san(struct buffer *out, struct bytes general_names)
     make_element(&list, 0x30, general_names);
     make_extension(out, "551d11", buffer_bytes(&list));
     buffer_cleanup(&list);
+}
+
+static bool append_piece(void *context, struct bytes piece)
+{
+    buffer_append(context, piece);
+    return true;
+}
+
+bool make_log_form(struct buffer *out, struct bytes tbs)
+{
+    return log_form_visit(tbs, append_piece, out);
 }

@@ -34,5 +34,9 @@ void make_rdn(struct buffer *out, uint8_t type, uint8_t tag, struct bytes text);
 // make_extension appends an Extension; `oid` in hex.
 void make_extension(struct buffer *out, const char *oid, struct bytes value);
 
+// make_log_form appends the log form of a TBSCertificate; false where
+// log_form_visit is.
+bool make_log_form(struct buffer *out, struct bytes tbs);
+
 // make_san appends a SubjectAltName extension of these GeneralNames.
 void make_san(struct buffer *out, struct bytes general_names);

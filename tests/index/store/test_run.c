@@ -241,7 +241,8 @@ static void ranges_and_places_are_exact(void **state)
             uint64_t id = rows[after].hit.id;
 
             if (j == 2) id += random_below(&random, 3);
-            CHECK(run_cursor_seek_after(cursor, row_key(after), id, &err));
+            CHECK(
+                run_cursor_range_after(cursor, row_key(after), id, end, &err));
             check_rows(cursor, lower(row_key(after), id + 1), to);
         }
     }
@@ -326,14 +327,12 @@ static void names_no_block_that_is_not_needed(void **state)
     assert_true(run_cursor_open(&cursor, run, &err));
     assert_true(
         run_cursor_range(walk, (struct bytes){0}, (struct bytes){0}, &err));
-    assert_true(
-        run_cursor_range(cursor, (struct bytes){0}, (struct bytes){0}, &err));
     for (size_t i = 0; i + 1 < num_rows; i++) {
         assert_true(run_cursor_next(walk, &key, &hit, &found, &err) && found);
         if (run_cursor_block(walk).len == 0) continue;
         ends++;
-        assert_true(
-            run_cursor_seek_after(cursor, row_key(i), rows[i].hit.id, &err));
+        assert_true(run_cursor_range_after(cursor, row_key(i), rows[i].hit.id,
+                                           (struct bytes){0}, &err));
         assert_ptr_equal(run_cursor_block(cursor).data,
                          run_cursor_block(walk).data);
     }
