@@ -2,14 +2,18 @@
 
 #include "index/entry/chain_cache.h"
 
-// A chain ends with a signature: its last bytes are as good as a hash of it.
+// A certificate ends with its signature, and those bytes are as good as a hash
+// of it.  The first one's: chains that end alike, in one root, are many.
 static size_t slot_of(struct bytes chain)
 {
+    struct bytes rest = chain, first;
     uint32_t word = 0;
 
-    if (chain.len >= sizeof word) {
-        memcpy(&word, chain.data + chain.len - sizeof word, sizeof word);
+    if (!bytes_read_vector(&rest, &first, 3)) first = chain;
+    if (first.len >= sizeof word) {
+        memcpy(&word, first.data + first.len - sizeof word, sizeof word);
     }
+    word += (uint32_t)chain.len;
     return (word ^ word >> 16) & (CHAIN_CACHE_SLOTS - 1);
 }
 

@@ -80,11 +80,41 @@ static void forgets_the_older(void **state)
     free(large);
 }
 
+// Of chains of two certificates that end in one root, a log has many.
+static void holds_chains_that_end_alike(void **state)
+{
+    enum { ALIKE = 8, CERT = 400, BOTH = 2 * (3 + CERT) };
+    struct chain_cache *cache = calloc(1, sizeof *cache);
+    struct sha256_hash hashes[NUM], found[NUM];
+    uint8_t chains[ALIKE][BOTH], random[LEN];
+    unsigned num_found = 0;
+
+    (void)state;
+    assert_non_null(cache);
+    for (unsigned i = 0; i < ALIKE; i++) {
+        fill(random, hashes, 100 + i);
+        bytes_put_uint(chains[i], CERT, 3);
+        memcpy(chains[i] + 3, random, CERT);
+        fill(random, hashes, 1);
+        bytes_put_uint(chains[i] + 3 + CERT, CERT, 3);
+        memcpy(chains[i] + 3 + CERT + 3, random, CERT);
+        chain_cache_keep(cache, bytes_of(chains[i], BOTH), hashes, 2);
+    }
+    for (unsigned i = 0; i < ALIKE; i++) {
+        num_found +=
+            chain_cache_find(cache, bytes_of(chains[i], BOTH), found, 2);
+    }
+    CHECK(num_found >= ALIKE - 2); // two may meet in a slot
+    chain_cache_cleanup(cache);
+    free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_is_the_same_and_nothing_else),
         cmocka_unit_test(forgets_the_older),
+        cmocka_unit_test(holds_chains_that_end_alike),
     };
 
     (void)setenv("CMOCKA_MESSAGE_OUTPUT", "stdout", 0);
