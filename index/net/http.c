@@ -2,6 +2,7 @@
 
 #include "index/net/http.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "index/base/text.h"
@@ -666,6 +667,26 @@ enum http_progress http_body_read(struct http_body *body, struct bytes *in,
         return HTTP_PART;
     }
     return HTTP_END;
+}
+
+uint64_t http_body_certain(const struct http_body *body)
+{
+    switch (body->framing) {
+    case HTTP_LENGTH:
+        return body->left;
+    case HTTP_CHUNKED:
+        return body->state == CHUNK_DATA ? body->left : 0;
+    case HTTP_NO_BODY:
+    case HTTP_TO_EOF:
+        break;
+    }
+    return 0;
+}
+
+void http_body_took(struct http_body *body, uint64_t len)
+{
+    assert(len <= http_body_certain(body));
+    body->left -= len;
 }
 
 bool http_body_eof(const struct http_body *body, struct err *err)

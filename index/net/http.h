@@ -122,6 +122,12 @@ MUST_USE enum http_progress http_body_read(struct http_body *body,
                                            struct bytes *in, struct bytes *part,
                                            struct err *err);
 
+// http_body_certain is how many bytes at least come next that are the body's
+// and nothing else, when nothing is left in `in`; 0 where that cannot be told.
+// http_body_took says that so many of them were taken past http_body_read.
+uint64_t http_body_certain(const struct http_body *body);
+void http_body_took(struct http_body *body, uint64_t len);
+
 // http_body_eof says whether a body may end where the connection did.
 MUST_USE bool http_body_eof(const struct http_body *body, struct err *err);
 

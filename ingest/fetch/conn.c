@@ -81,6 +81,7 @@ static void free_conn(struct conn *conn)
     http_response_cleanup(&conn->response);
     buffer_cleanup(&conn->out);
     buffer_cleanup(&conn->sending);
+    free(conn->wire_data);
     free(conn);
 }
 
@@ -433,7 +434,13 @@ struct conn *conn_open(struct conn_origin *origin,
 
     if (conn == NULL) return NULL;
     // The data at the end need no clearing.
-    memset(conn, 0, offsetof(struct conn, wire_data));
+    memset(conn, 0, offsetof(struct conn, plain_data));
+    conn->wire_size = CONN_WIRE_FIRST;
+    conn->wire_data = malloc(conn->wire_size);
+    if (conn->wire_data == NULL) {
+        free(conn);
+        return NULL;
+    }
     conn->origin = origin;
     conn->fd = -1;
     (void)snprintf(conn->address, sizeof conn->address, "%.63s", origin->host);

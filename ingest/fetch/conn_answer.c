@@ -162,6 +162,26 @@ static bool end_of_body(struct conn *conn, bool in_order)
     return false;
 }
 
+// What is certain to be the body's goes there straight; the rest is looked at
+// first.
+static enum plain_progress next_of_body(struct conn *conn, struct err *err)
+{
+    struct http_body *framed = &conn->response.body;
+    struct buffer *body = &conn->request->body;
+    uint64_t certain = http_body_certain(framed);
+    enum plain_progress progress;
+    size_t len;
+
+    if (conn->tls == NULL || certain == 0 ||
+        certain > conn->request->body_max - body->len) {
+        return conn_wire_next(conn, err);
+    }
+    progress = conn_wire_into(
+        conn, body, certain < SIZE_MAX ? (size_t)certain : SIZE_MAX, &len, err);
+    http_body_took(framed, len);
+    return progress;
+}
+
 bool conn_answer_body(struct conn *conn)
 {
     for (;;) {
@@ -181,7 +201,7 @@ bool conn_answer_body(struct conn *conn)
         case HTTP_MORE:
             break;
         }
-        switch (conn_wire_next(conn, &err)) {
+        switch (next_of_body(conn, &err)) {
         case PLAIN_MORE:
             return false;
         case PLAIN_READY:

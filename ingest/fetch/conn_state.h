@@ -10,7 +10,8 @@
 #include "ingest/fetch/conn.h"
 
 enum {
-    CONN_WIRE_SIZE = 64 << 10,
+    CONN_WIRE_FIRST = 64 << 10,
+    CONN_WIRE_MAX = 256 << 10,  // where the socket has more than that at once
     CONN_PLAIN_SIZE = 16 << 10, // a TLS record
 };
 
@@ -59,7 +60,9 @@ struct conn {
     bool has_answer_bytes; // any, of the request under way
     bool stale;
 
-    uint8_t wire_data[CONN_WIRE_SIZE];
+    uint8_t *wire_data;
+    size_t wire_size;
+    bool wire_was_full;
     uint8_t plain_data[CONN_PLAIN_SIZE];
 };
 
@@ -101,6 +104,11 @@ enum plain_progress {
 
 // conn_wire_next gives the next plaintext in `plain`.
 enum plain_progress conn_wire_next(struct conn *conn, struct err *err);
+
+// conn_wire_into adds plaintext to the end of a body, `max` bytes at most, with
+// no copy in between; only under TLS and with nothing left in `plain`.
+enum plain_progress conn_wire_into(struct conn *conn, struct buffer *body,
+                                   size_t max, size_t *len, struct err *err);
 
 // conn_wire_submit turns what the codecs want into operations.
 void conn_wire_submit(struct conn *conn);
