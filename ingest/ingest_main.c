@@ -28,7 +28,11 @@
 #include "ingest/progress.h"
 #include "ingest/summary.h"
 
-enum { HEAP_STEP = 1 << 20 };
+enum {
+    HEAP_STEP = 1 << 20,
+    HEAP_BLOCK_MAX = 4 << 20, // larger ones are mapped one by one
+    HEAP_SPARE_MAX = 64 << 20,
+};
 
 static const char usage[] =
     "usage: sanct ingest [options] SOURCE ...\n"
@@ -308,12 +312,16 @@ static int print_version(const struct options *options)
 }
 
 // One heap that grows by a megabyte: those that glibc makes for other threads
-// grow page by page, one system call for each page that LMDB dirties.  (Where
-// there is no such thing, nothing is lost.)
+// grow page by page, one system call for each page that LMDB dirties.  Buffers
+// of tiles and answers come from it and stay in it, or each would be mapped,
+// cleared page by page and given back.  (Where there is no such thing, nothing
+// is lost.)
 static void set_up_memory(void)
 {
     (void)mallopt(M_ARENA_MAX, 1);
     (void)mallopt(M_TOP_PAD, HEAP_STEP);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_MAX);
 }
 
 int main(int argc, char **argv)
