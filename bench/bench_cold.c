@@ -1,6 +1,6 @@
 // bench_cold.c - names whose blocks are not in the page cache.
 //
-//   bench_cold BUILD INDEX FOLDER
+//   bench_cold BUILD INDEX FOLDER FIGURES
 //
 // A server is started, everything of the index but the trees is dropped from
 // the page cache, and 64 connections ask for random names that exist, each once
@@ -8,23 +8,22 @@
 // with the cold load and without it; and the yardstick, random reads of 4 KiB
 // past the page cache, 32 at a time, by the same kind of ring.  An index that
 // fits into memory becomes warm as it is asked: the load ends before that.
+// Percentiles go to FOLDER/latency.tsv, behind those of bench_query.
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/client.h"
+#include "bench/figures.h"
 #include "bench/measure.h"
 #include "bench/process.h"
 #include "bench/sample.h"
 #include "index/index.h"
-#include "index/net/http.h"
 #include "index/net/ring.h"
 #include "index/store/keys.h"
 
@@ -42,7 +41,9 @@ enum {
 
 static struct bytes names[NAMES_MAX];
 static size_t num_names;
-static double ns[WARM_ROUNDS];
+static double ns[WARM_ROUNDS], cold_ns[LOOKUPS];
+static struct figures figures;
+static FILE *latencies;
 static struct random randomness;
 
 // ------------------------------------------------------------- names
@@ -63,170 +64,88 @@ static void collect_names(struct snapshot *snapshot, struct arena *arena)
 
 // ------------------------------------------------------------- clients
 
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    for (int i = 0; i < 200; i++) {
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-            return fd;
-        }
-        usleep(50000);
-    }
-    die("%s: %s", path, strerror(errno));
-}
-
-static void send_text(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
-static void send_text(int fd, const char *format, ...)
-{
-    char text[2048];
-    va_list args;
-    int len;
-
-    va_start(args, format);
-    len = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (send(fd, text, (size_t)len, MSG_NOSIGNAL) != len) die("send");
-}
-
-static void ask(int fd, struct bytes name)
-{
-    char text[1024] = "";
-    size_t at = 0;
-
-    for (size_t i = 0; i < name.len && at + 4 < sizeof text; i++) {
-        at += (size_t)snprintf(text + at, 4, "%%%02x", name.data[i]);
-    }
-    send_text(fd, "GET /v1/certs?q=%s HTTP/1.1\r\nHost: sanct\r\n\r\n", text);
-}
-
-// Takes what has come; true when the response is whole.
-static bool take(int fd, struct http_response *response, bool *in_body,
-                 struct buffer *body)
-{
-    static uint8_t piece[65536];
-    ssize_t len = recv(fd, piece, sizeof piece, 0);
-    struct bytes in = bytes_of(piece, len > 0 ? (size_t)len : 0), part;
-    enum http_progress progress = HTTP_PART;
-    struct err err = {0};
-
-    if (len <= 0) die("the server closed the connection");
-    if (!*in_body) {
-        progress = http_response_head(response, &in, &err);
-        *in_body = progress != HTTP_MORE;
-    }
-    while (*in_body && progress == HTTP_PART) {
-        progress = http_body_read(&response->body, &in, &part, &err);
-        if (progress == HTTP_PART && body != NULL) buffer_append(body, part);
-    }
-    if (progress == HTTP_BROKEN) die("%s", err.text);
-    if (progress != HTTP_END) return false;
-    if (response->status != 200) die("status %u", response->status);
-    http_response_reset(response);
-    *in_body = false;
-    return true;
-}
-
-struct client {
-    int fd;
-    struct http_response response;
-    bool in_body;
-};
-
 // Asks for names from `first` on, one at a time on each connection; seconds.
 static double load(const char *path, size_t first, size_t num)
 {
     static struct client clients[CLIENTS];
     struct pollfd polls[CLIENTS];
+    uint64_t asked_ns[CLIENTS], start;
     size_t asked = 0, done = 0;
-    uint64_t start;
 
     for (size_t i = 0; i < CLIENTS; i++) {
-        clients[i] = (struct client){.fd = connect_to(path)};
+        clients[i] = (struct client){.fd = client_connect(path)};
         polls[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
     }
     start = measure_now_ns();
     for (size_t i = 0; i < CLIENTS; i++) {
-        ask(clients[i].fd, names[first + asked++]);
+        asked_ns[i] = measure_now_ns();
+        client_ask(&clients[i], names[first + asked++]);
     }
     while (done < num) {
         if (poll(polls, CLIENTS, -1) < 0) die("poll");
         for (size_t i = 0; i < CLIENTS; i++) {
             struct client *c = &clients[i];
 
-            if (polls[i].revents == 0 ||
-                !take(c->fd, &c->response, &c->in_body, NULL)) {
-                continue;
-            }
-            done++;
-            if (asked < num) ask(c->fd, names[first + asked++]);
+            if (polls[i].revents == 0 || !client_take(c, NULL)) continue;
+            cold_ns[done++] = (double)(measure_now_ns() - asked_ns[i]);
+            asked_ns[i] = measure_now_ns();
+            if (asked < num) client_ask(c, names[first + asked++]);
         }
     }
     for (size_t i = 0; i < CLIENTS; i++) {
-        (void)close(clients[i].fd);
-        http_response_cleanup(&clients[i].response);
+        client_close(&clients[i]);
     }
     return (double)(measure_now_ns() - start) / 1e9;
 }
 
 static double num_cold_blocks(const char *path)
 {
-    struct client c = {.fd = connect_to(path)};
     struct buffer body = {0};
+    struct client c;
     const char *at;
     double value;
 
-    send_text(c.fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (!take(c.fd, &c.response, &c.in_body, &body)) {
-    }
+    client_open(&c, path);
+    client_get(&c, "/metrics");
+    client_wait(&c, &body);
     buffer_append_byte(&body, '\0');
     at = strstr((const char *)body.data, "\nsanct_cold_blocks_total ");
     value = at == NULL ? 0 : strtod(at + 25, NULL);
     buffer_cleanup(&body);
-    http_response_cleanup(&c.response);
-    (void)close(c.fd);
+    client_close(&c);
     return value;
 }
 
-static void measure_warm(const char *path, const char *what, double out[2])
+// For the plot: one in how many is slower.
+static void keep(const char *name, double *values, size_t num)
 {
-    struct client c = {.fd = connect_to(path)};
+    static const double slower[] = {2, 4, 10, 20, 50, 100, 200, 500, 1000};
 
+    for (size_t i = 0; i < COUNT_OF(slower); i++) {
+        (void)fprintf(latencies, "%s\t%.0f\t%.2f\n", name, slower[i],
+                      measure_percentile(values, num, 100 - 100 / slower[i]) /
+                          1000);
+    }
+}
+
+// `name`: of the series to keep, or NULL.
+static void measure_warm(const char *path, const char *name, double out[2])
+{
+    struct client c;
+
+    client_open(&c, path);
     for (int round = 0; round < WARM_ROUNDS; round++) {
         uint64_t start = measure_now_ns();
 
-        ask(c.fd, names[num_names - 1 - random_below(&randomness, WARM_NAMES)]);
-        while (!take(c.fd, &c.response, &c.in_body, NULL)) {
-        }
+        client_ask(
+            &c, names[num_names - 1 - random_below(&randomness, WARM_NAMES)]);
+        client_wait(&c, NULL);
         ns[round] = (double)(measure_now_ns() - start);
     }
     out[0] = measure_percentile(ns, WARM_ROUNDS, 50) / 1000;
     out[1] = measure_percentile(ns, WARM_ROUNDS, 99) / 1000;
-    printf("  %-44s p50 %8.1f us   p99 %8.1f us\n", what, out[0], out[1]);
-    http_response_cleanup(&c.response);
-    (void)close(c.fd);
-}
-
-// User and system time of the server.
-static double cpu_seconds(pid_t server)
-{
-    unsigned long user = 0, kernel = 0;
-    char path[64];
-    FILE *file;
-
-    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)server);
-    file = fopen(path, "re");
-    if (file == NULL ||
-        fscanf(file,
-               "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu "
-               "%lu",
-               &user, &kernel) != 2) {
-        die("%s", path);
-    }
-    (void)fclose(file);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+    if (name != NULL) keep(name, ns, WARM_ROUNDS);
+    client_close(&c);
 }
 
 // ------------------------------------------------------------- yardstick
@@ -289,19 +208,6 @@ static double measure_disk(const char *path)
 
 // ------------------------------------------------------------- all of it
 
-static pid_t start_server(const char *build, const char *index,
-                          const char *path)
-{
-    char program[PATH_SIZE];
-    pid_t pid = fork();
-
-    if (pid != 0) return pid;
-    (void)snprintf(program, sizeof program, "%s/sanctd", build);
-    execl(program, program, "-i", index, "--socket", path, "--threads", "1",
-          (char *)NULL);
-    die("cannot start %s", program);
-}
-
 // The trees stay: there is one page of them for some eighty blocks.
 static void make_cold(const char *index)
 {
@@ -315,42 +221,91 @@ static void make_cold(const char *index)
            (unsigned long long)pages.resident_blocks);
 }
 
-static void run(const char *index, const char *path, const char *largest,
-                pid_t server)
+static void measure_cold(const char *index, const char *path, pid_t server)
 {
-    double reads = measure_disk(largest), seconds, blocks, cpu;
-    double quiet[2], busy[2];
-    int status;
-    pid_t child;
+    double seconds, blocks, cpu;
 
-    printf("  %-44s %8.0f a second\n", "yardstick: random reads of 4 KiB",
-           reads);
-    measure_warm(path, "warm names, first", quiet);
-    measure_warm(path, "warm names, nothing beside them", quiet);
     make_cold(index);
     blocks = num_cold_blocks(path);
-    cpu = cpu_seconds(server);
+    cpu = (double)process_cpu_ns(server) / 1000;
     seconds = load(path, 0, LOOKUPS);
     blocks = num_cold_blocks(path) - blocks;
-    cpu = cpu_seconds(server) - cpu;
-    printf("  %-44s %8.0f a second, %.2f blocks each\n", "cold look-ups",
-           LOOKUPS / seconds, blocks / LOOKUPS);
-    printf("  %-44s %8.1f us a look-up, %.1f us a block\n", "CPU in the server",
-           cpu / LOOKUPS * 1e6, cpu / blocks * 1e6);
-    printf("  %-44s %8.0f a second: %.2f of the yardstick\n", "blocks read",
-           blocks / seconds, blocks / seconds / reads);
+    cpu = (double)process_cpu_ns(server) / 1000 - cpu;
+    figures_set(&figures, "cold_lookups_per_s", LOOKUPS / seconds);
+    figures_set(&figures, "cold_blocks_each", blocks / LOOKUPS);
+    figures_set(&figures, "cold_cpu_us", cpu / LOOKUPS);
+    figures_set(&figures, "cold_blocks_per_s", blocks / seconds);
+    keep("cold", cold_ns, LOOKUPS);
+    figures_set(&figures, "cold_p50_us",
+                measure_percentile(cold_ns, LOOKUPS, 50) / 1000);
+    figures_set(&figures, "cold_p99_us",
+                measure_percentile(cold_ns, LOOKUPS, 99) / 1000);
+}
+
+static void measure_beside(const char *index, const char *path)
+{
+    double alone[2], beside[2];
+    pid_t child;
+    int status;
+
     make_cold(index);
-    measure_warm(path, "warm names, read again", quiet);
-    measure_warm(path, "warm names, nothing beside them", quiet);
+    measure_warm(path, NULL, alone);
+    measure_warm(path, "warm_alone", alone);
+    (void)fflush(NULL);
     child = fork();
     if (child == 0) {
         (void)load(path, LOOKUPS, LOOKUPS);
         _exit(0);
     }
-    measure_warm(path, "warm names beside cold ones", busy);
-    printf("  %-44s p50 %8.2f      p99 %8.2f\n", "ratio", busy[0] / quiet[0],
-           busy[1] / quiet[1]);
+    measure_warm(path, "warm_beside_cold", beside);
     (void)waitpid(child, &status, 0);
+    figures_set(&figures, "warm_alone_p99_us", alone[1]);
+    figures_set(&figures, "warm_beside_p99_us", beside[1]);
+    figures_set(&figures, "warm_beside_ratio", beside[1] / alone[1]);
+}
+
+static double of(const char *name)
+{
+    return figures_or(&figures, name, 0);
+}
+
+#define ROW(...) TABLE_ROW(&figures, __VA_ARGS__)
+
+static void print_table(void)
+{
+    char title[160];
+
+    (void)snprintf(title, sizeof title,
+                   "Cold: %d connections, each name once, its blocks not in "
+                   "the page cache",
+                   CLIENTS);
+    table_begin(title);
+    ROW("blocks read, by the device's rate", "cold_blocks_ratio", "x",
+        GOAL_AT_LEAST, 0.6, "%.0f /s; random reads of 4 KiB, %d deep: %.0f /s",
+        of("cold_blocks_per_s"), READ_DEPTH, of("device_reads_per_s"));
+    ROW("look-ups", "cold_lookups_per_s", "/s", GOAL_NONE, 0,
+        "%.2f blocks each; p50 %.0f us, p99 %.0f", of("cold_blocks_each"),
+        of("cold_p50_us"), of("cold_p99_us"));
+    ROW("CPU in the server, a look-up", "cold_cpu_us", "us", GOAL_NONE, 0,
+        "%.1f us a block",
+        of("cold_cpu_us") / figures_or(&figures, "cold_blocks_each", 1));
+    ROW("warm names beside them, p99 by alone", "warm_beside_ratio", "x",
+        GOAL_AT_MOST, 2, "%.0f us, alone %.0f", of("warm_beside_p99_us"),
+        of("warm_alone_p99_us"));
+}
+
+static void run(const char *index, const char *path, const char *largest,
+                pid_t server)
+{
+    double unused[2], reads = measure_disk(largest);
+
+    figures_set(&figures, "device_reads_per_s", reads);
+    measure_warm(path, NULL, unused);
+    measure_cold(index, path, server);
+    figures_set(&figures, "cold_blocks_ratio", of("cold_blocks_per_s") / reads);
+    measure_beside(index, path);
+    figures_write(&figures);
+    print_table();
 }
 
 // The largest segment.
@@ -378,7 +333,11 @@ int main(int argc, char **argv)
     struct err err = {0};
     pid_t pid;
 
-    if (argc != 4) die("usage: bench_cold BUILD INDEX FOLDER");
+    if (argc != 5) die("usage: bench_cold BUILD INDEX FOLDER FIGURES");
+    figures_read(&figures, argv[4]);
+    (void)snprintf(path, sizeof path, "%s/latency.tsv", argv[3]);
+    latencies = fopen(path, "ae");
+    if (latencies == NULL) die("%s: cannot be written", path);
     if (!index_open(&index, argv[2], INDEX_READ, &err) ||
         !snapshot_open(&snapshot, index, &err)) {
         die("%s", err.text);
@@ -389,15 +348,10 @@ int main(int argc, char **argv)
     index_close(index);
     find_largest(argv[2], largest);
     (void)snprintf(path, sizeof path, "%s/sock", argv[3]);
-    pid = start_server(argv[1], argv[2], path);
-    (void)close(connect_to(path));
-    printf(
-        "\nNames whose blocks are not in the page cache: %d connections, one "
-        "thread of the server\n\n",
-        CLIENTS);
+    pid = client_start_server(argv[1], argv[2], path);
     run(argv[2], path, largest, pid);
     (void)kill(pid, SIGTERM);
     (void)waitpid(pid, NULL, 0);
     arena_cleanup(&arena);
-    return 0;
+    return fclose(latencies) == 0 ? 0 : 1;
 }

@@ -31,9 +31,9 @@ enum {
     DB_SIZE = 48,
 };
 
-static uint64_t status_kib(const char *name)
+static uint64_t status_kib(const char *path, const char *name)
 {
-    FILE *file = fopen("/proc/self/status", "re");
+    FILE *file = fopen(path, "re");
     char line[256];
     size_t len = strlen(name);
     uint64_t value = 0;
@@ -49,7 +49,26 @@ static uint64_t status_kib(const char *name)
 
 uint64_t process_memory(void)
 {
-    return (status_kib("RssAnon:") + status_kib("RssShmem:")) << 10;
+    static const char path[] = "/proc/self/status";
+
+    return (status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:")) << 10;
+}
+
+uint64_t process_own_memory(pid_t pid)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    return status_kib(path, "RssAnon:") << 10;
+}
+
+uint64_t process_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0)
+        die("no clock of %ld", (long)pid);
+    return measure_clock_ns(clock);
 }
 
 uint64_t process_reads(void)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "index/base/bytes.h"
 
@@ -13,6 +14,11 @@ uint64_t process_memory(void);
 // process_reads is how many bytes this process has caused to be read from the
 // disk; UINT64_MAX where the kernel does not tell.
 uint64_t process_reads(void);
+
+// process_cpu_ns is the CPU that all threads of a process have had so far, in
+// nanoseconds; process_own_memory its RssAnon, in bytes.
+uint64_t process_cpu_ns(pid_t pid);
+uint64_t process_own_memory(pid_t pid);
 
 // A watch looks at process_memory all the time, on a thread of its own.
 struct watch {
