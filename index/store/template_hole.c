@@ -65,10 +65,11 @@ static bool put_list(struct coder *c, const struct op *op,
     for (at = token->content; at < end; at = element, num++) {
         struct bytes item;
 
-        (void)!tokens_element(body, at, end, &tag, &content, &element);
+        if (!tokens_item(body, at, end, &tag, &content, &element)) return false;
         item = bytes_of(body + content, element - content);
         if (!is_item(op, example, tag, &item)) return false;
     }
+    if (num == 0) return false;
     coder_varint(c, num);
     for (at = token->content; at < end; at = element) {
         struct bytes item;

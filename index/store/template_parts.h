@@ -72,6 +72,23 @@ MUST_USE static inline bool tokens_element(const uint8_t *data, size_t at,
     return true;
 }
 
+// tokens_item reads an item of a TOKEN_LIST.
+MUST_USE static inline bool tokens_item(const uint8_t *data, size_t at,
+                                        size_t end, uint8_t *tag,
+                                        size_t *content, size_t *content_end)
+{
+    return at < end &&
+           (data[at] & (DER_CLASS_MASK | DER_CONSTRUCTED)) == DER_CONTEXT &&
+           tokens_element(data, at, end, tag, content, content_end);
+}
+
+// tokens_size_class: numbers and bits of 64 bytes or more are of one class
+// throughout a shape.  An ECDSA signature's lengths are in one.
+static inline size_t tokens_size_class(size_t len)
+{
+    return len < 64 ? 0 : (len + 4) / 32;
+}
+
 // ------------------------------------------------------------ ops
 
 enum op_kind {
@@ -100,7 +117,7 @@ struct op {
                       // OP_LIST: an item's
     uint8_t item_tag; // OP_LIST
     uint8_t suffix;   // OP_LIST: bytes that an item ends with, after the prefix
-    uint16_t num;     // OP_OPEN: ops below; OP_CONST, while writing: tokens
+    uint16_t num;     // OP_OPEN: ops below
     uint32_t len;     // OP_OPEN: of the template's content, a guess; OP_LIST:
                       // while writing, of the template's first item
     uint32_t at;      // of constant bytes
@@ -183,6 +200,19 @@ static inline void coder_raw(struct coder *c, const uint8_t *data, size_t len)
 {
     memcpy(c->raw, data, len);
     c->raw += len;
+}
+
+// coder_note_key sees an element that was written and is no constant: the first
+// BIT STRING is what both sides take for the key.
+static inline void coder_note_key(struct coder *c, const uint8_t *body,
+                                  unsigned header, uint8_t tag,
+                                  const struct token *token)
+{
+    if (c->key.len == 0 && header == HEADER_DER && tag == DER_BIT_STRING &&
+        token->end > token->content + 1) {
+        c->key = bytes_of(body + token->content + 1,
+                          token->end - token->content - 1);
+    }
 }
 
 // decoder_put appends to the body; false: it would be too long.

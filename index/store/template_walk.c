@@ -6,12 +6,6 @@
 
 enum {
     TAG_SEQUENCE = DER_CONSTRUCTED | DER_SEQUENCE,
-    CONTEXT_PRIMITIVE_MASK = DER_CLASS_MASK | DER_CONSTRUCTED,
-    // Numbers and bits that are longer are of one size throughout a shape, or
-    // nearly.
-    SIZED_LEN_MIN = 64,
-    SIZE_STEP = 32,
-    SIZE_OFFSET = 4, // an ECDSA signature's lengths are on one step
 };
 
 // What is open while its elements are read.
@@ -55,10 +49,7 @@ static bool is_list(const uint8_t *data, size_t at, size_t end)
 
     if (at == end) return false;
     while (at < end) {
-        if ((data[at] & CONTEXT_PRIMITIVE_MASK) != DER_CONTEXT ||
-            !tokens_element(data, at, end, &tag, &content, &at)) {
-            return false;
-        }
+        if (!tokens_item(data, at, end, &tag, &content, &at)) return false;
     }
     return true;
 }
@@ -103,8 +94,8 @@ static void close_token(struct walk *walk, struct token *token)
     token->num = (uint16_t)(&out->list[out->num] - token);
     mix(out, (uint64_t)token->tag << 8 | token->kind);
     if ((token->tag == DER_INTEGER || token->tag == DER_BIT_STRING) &&
-        len >= SIZED_LEN_MIN) {
-        mix(out, (len + SIZE_OFFSET) / SIZE_STEP);
+        tokens_size_class(len) != 0) {
+        mix(out, tokens_size_class(len));
     } else if (token->tag == DER_OID) {
         mix_oid(walk, token->content, len);
     }

@@ -10,6 +10,7 @@
 #include "index/base/varint.h"
 #include "index/entry/der.h"
 #include "index/store/template_hole.h"
+#include "index/store/template_match.h"
 
 enum {
     FAMILY_MODELS_MAX = 8,
@@ -18,6 +19,8 @@ enum {
     EXAMPLES_BYTES_MAX = 16 * 1024 * 1024,
     MISSES_MAX = 64,
     HITS_PER_MISS = 16,
+    RECENT_FAMILIES = 4,
+    RECENT_BITS = 10,
     TEXT_A_TOKEN = 12, // bytes beside what it tells, at most
 };
 
@@ -38,12 +41,21 @@ struct family {
     uint32_t models[FAMILY_MODELS_MAX];
 };
 
+// The families that an issuer's bodies of one form were of last, in front the
+// last of all: what one of their templates takes needs not be taken apart.
+struct recent {
+    uint64_t key; // 0: none
+    size_t num;
+    const struct family *families[RECENT_FAMILIES];
+};
+
 struct template_writer {
     struct model models[TEMPLATES_MAX];
     size_t num_models, num_families;
     size_t table_bytes, example_bytes;
     struct family families[FAMILY_SLOTS];
     uint64_t seen[SEEN_SLOTS];
+    struct recent recent[1 << RECENT_BITS];
     struct sct_logs logs;
     struct tokens tokens;    // of the body at hand
     struct buffer text, raw; // thrown away
@@ -77,94 +89,29 @@ void template_writer_free(struct template_writer *writer)
 
 // ------------------------------------------------------------ coding
 
-// What both sides take for the key: the bits of the first BIT STRING that is
-// no constant.
-static void note_key(struct coder *c, const uint8_t *body,
-                     const struct token *token)
-{
-    if (c->key.len == 0 && token->header == HEADER_DER &&
-        token->tag == DER_BIT_STRING && token->end > token->content + 1) {
-        c->key = bytes_of(body + token->content + 1,
-                          token->end - token->content - 1);
-    }
-}
-
-static bool is_alike(const struct op *op, const struct token *token)
-{
-    unsigned kind = op->kind == OP_OPEN                           ? TOKEN_OPEN
-                    : op->kind == OP_LIST || op->kind == OP_MIXED ? TOKEN_LIST
-                                                                  : TOKEN_LEAF;
-
-    return token->kind == kind && token->header == op->header &&
-           token->tag == op->tag;
-}
-
-// Writes the tokens of [*at, end) by ops.
-static bool put_ops(struct coder *c, const struct model *model,
-                    const struct op *op, size_t num,
-                    const struct tokens *tokens, const uint8_t *body,
-                    size_t *at, size_t end)
-{
-    for (size_t i = 0; i < num; i++, op++) {
-        const struct token *token = &tokens->list[*at];
-        size_t next;
-
-        if (*at >= end) return false;
-        if (op->kind == OP_CONST) {
-            next = *at + op->num;
-            if (next > end ||
-                tokens->list[next - 1].end - token->start != op->len ||
-                memcmp(body + token->start, model->example + op->at, op->len) !=
-                    0) {
-                return false;
-            }
-            *at = next;
-            continue;
-        }
-        if (!is_alike(op, token)) return false;
-        next = *at + token->num;
-        ++*at;
-        if (op->kind == OP_OPEN) {
-            if (token->prefix != op->prefix || next > end ||
-                !put_ops(c, model, op + 1, op->num, tokens, body, at, next)) {
-                return false;
-            }
-            i += op->num;
-            op += op->num;
-        } else if (!hole_put(c, op, model->example, body, token)) {
-            return false;
-        }
-        note_key(c, body, token);
-    }
-    return *at == end;
-}
-
-static bool reserve(const struct tokens *tokens, size_t len, size_t uints_len,
+static bool reserve(size_t num_tokens, size_t len, size_t uints_len,
                     struct buffer *text, struct buffer *raw)
 {
     // A list's elements have two bytes that make up for what texts need.
-    return buffer_reserve(text, 2 * len + TEXT_A_TOKEN * tokens->num) &&
+    return buffer_reserve(text, 2 * len + TEXT_A_TOKEN * num_tokens) &&
            buffer_reserve(raw, len + uints_len);
 }
 
-static bool encode(struct template_writer *writer, struct model *model,
+static bool encode(struct template_writer *writer, const struct model *model,
                    const struct entry_facts *facts, struct bytes body,
-                   struct buffer *text, struct buffer *raw)
+                   size_t head_len, struct buffer *text, struct buffer *raw)
 {
     struct coder c = {.facts = facts, .logs = &writer->logs};
-    size_t at = 0;
 
-    if (!reserve(&writer->tokens, body.len, model->uints_len, text, raw)) {
+    if (!reserve(model->num_tokens, body.len, model->uints_len, text, raw)) {
         return false;
     }
     c.text = text->data + text->len;
     c.raw = raw->data + raw->len;
-    if (!put_ops(&c, model, model->ops, model->num_ops, &writer->tokens,
-                 body.data, &at, writer->tokens.num)) {
-        model->misses++;
+    if (!template_match(&c, model->ops, model->num_ops, model->example, body,
+                        head_len)) {
         return false;
     }
-    model->hits++;
     text->len = (size_t)(c.text - text->data);
     raw->len = (size_t)(c.raw - raw->data);
     return true;
@@ -191,14 +138,12 @@ static void compile(struct model *model)
         }
         num = holes == 0 ? token->num : 1;
         if (holes == 0 && last != NULL && last->kind == OP_CONST) {
-            last->num = (uint16_t)(last->num + num);
             last->len = token->end - last->at;
         } else {
             last = &model->ops[model->num_ops++];
             *last = model->slots[i];
             if (holes == 0) {
                 *last = (struct op){.kind = OP_CONST,
-                                    .num = token->num,
                                     .len = token->end - token->start,
                                     .at = token->start};
             } else if (last->kind == OP_UINT) {
@@ -299,7 +244,7 @@ static bool begin_scratch(struct template_writer *writer, struct coder *c,
     buffer_reset(&writer->text);
     buffer_reset(&writer->raw);
     *c = (struct coder){.facts = facts, .logs = &writer->logs};
-    return reserve(&writer->tokens, len, UINT_LEN_MAX, &writer->text,
+    return reserve(writer->tokens.num, len, UINT_LEN_MAX, &writer->text,
                    &writer->raw);
 }
 
@@ -330,7 +275,7 @@ static bool make_first(struct template_writer *writer, struct family *family,
         if (token->kind != TOKEN_OPEN) {
             hole_choose(&model->slots[i], &c, &place, model->example, token);
         }
-        note_key(&c, body.data, token);
+        coder_note_key(&c, body.data, token->header, token->tag, token);
     }
     return keep_model(writer, family, model);
 }
@@ -383,7 +328,7 @@ static bool make_wider(struct template_writer *writer, struct family *family,
             hole_widen(&model->slots[i], from->example, &from->tokens[i],
                        body.data, token);
         }
-        note_key(&c, body.data, token);
+        coder_note_key(&c, body.data, token->header, token->tag, token);
     }
     return keep_model(writer, family, model);
 }
@@ -415,34 +360,130 @@ static bool is_given_up(const struct model *model)
            model->hits < model->misses / HITS_PER_MISS;
 }
 
-// The number of the template by which the body was written; 0: by none.
+// Notes that model `used` of a family took a body, and those before it did not.
+static void note_tried(struct template_writer *writer,
+                       const struct family *family, size_t used)
+{
+    for (size_t i = 0; i < used; i++) {
+        struct model *model = &writer->models[family->models[i]];
+
+        if (i + 1 == family->num || !is_given_up(model)) model->misses++;
+    }
+    if (used < family->num) writer->models[family->models[used]].hits++;
+}
+
+// The number of the family's template by which the body was written; 0: none.
+static uint32_t use_models(struct template_writer *writer,
+                           const struct family *family,
+                           const struct entry_facts *facts, struct bytes body,
+                           size_t head_len, struct buffer *text,
+                           struct buffer *raw)
+{
+    for (size_t i = 0; i < family->num; i++) {
+        const struct model *model = &writer->models[family->models[i]];
+
+        if (i + 1 < family->num && is_given_up(model)) continue;
+        if (!encode(writer, model, facts, body, head_len, text, raw)) continue;
+        note_tried(writer, family, i);
+        return family->models[i] + 1;
+    }
+    return 0;
+}
+
+// The same of the family that the body belongs to; makes a template if need be.
 static uint32_t use_family(struct template_writer *writer,
                            struct family *family,
                            const struct entry_facts *facts, struct bytes body,
-                           struct buffer *text, struct buffer *raw)
+                           size_t head_len, struct buffer *text,
+                           struct buffer *raw)
 {
+    uint32_t number =
+        use_models(writer, family, facts, body, head_len, text, raw);
+    const struct model *last;
     bool more;
 
-    for (size_t i = 0; i < family->num; i++) {
-        struct model *model = &writer->models[family->models[i]];
-
-        if (i + 1 < family->num && is_given_up(model)) continue;
-        if (encode(writer, model, facts, body, text, raw)) {
-            return family->models[i] + 1;
-        }
-    }
+    if (number != 0) return number;
+    note_tried(writer, family, family->num);
     if (family->num == FAMILY_MODELS_MAX) return 0;
     more = family->num == 0
                ? make_first(writer, family, facts, body)
                : make_wider(writer, family,
                             &writer->models[family->models[family->num - 1]],
                             facts, body);
-    if (!more ||
-        !encode(writer, &writer->models[family->models[family->num - 1]], facts,
-                body, text, raw)) {
-        return 0;
+    if (!more) return 0;
+    number = family->models[family->num - 1];
+    last = &writer->models[number];
+    if (!encode(writer, last, facts, body, head_len, text, raw)) return 0;
+    writer->models[number].hits++;
+    return number + 1;
+}
+
+// ------------------------------------------------------------ recent ones
+
+static struct recent *find_recent(struct template_writer *writer,
+                                  uint64_t issuer, uint8_t form)
+{
+    uint64_t key = (issuer << 8 | form) + 1;
+    struct recent *recent =
+        &writer->recent[(key * UINT64_C(0x9e3779b97f4a7c15)) >>
+                        (64 - RECENT_BITS)];
+
+    if (recent->key != key) *recent = (struct recent){.key = key};
+    return recent;
+}
+
+// Puts a family in front; it was at `i`, or is new to them.
+static void keep_recent(struct recent *recent, size_t i,
+                        const struct family *family)
+{
+    if (i == recent->num && recent->num < RECENT_FAMILIES) recent->num++;
+    if (i == RECENT_FAMILIES) i--;
+    for (; i > 0; i--) {
+        recent->families[i] = recent->families[i - 1];
     }
-    return family->models[family->num - 1] + 1;
+    recent->families[0] = family;
+}
+
+static uint32_t use_recent(struct template_writer *writer,
+                           struct recent *recent,
+                           const struct entry_facts *facts, struct bytes body,
+                           size_t head_len, struct buffer *text,
+                           struct buffer *raw)
+{
+    for (size_t i = 0; i < recent->num; i++) {
+        const struct family *family = recent->families[i];
+        uint32_t number =
+            use_models(writer, family, facts, body, head_len, text, raw);
+
+        if (number == 0) continue;
+        keep_recent(recent, i, family);
+        return number;
+    }
+    return 0;
+}
+
+// By its shape, which takes longer to find.
+static uint32_t use_shape(struct template_writer *writer, uint32_t issuer,
+                          struct recent *recent,
+                          const struct entry_facts *facts, struct bytes body,
+                          size_t head_len, struct buffer *text,
+                          struct buffer *raw)
+{
+    struct family *family;
+    uint32_t number;
+    uint64_t key;
+    size_t i = 0;
+
+    if (!tokens_read(&writer->tokens, body, head_len)) return 0;
+    key = (writer->tokens.shape ^ issuer) * UINT64_C(0x9e3779b97f4a7c15);
+    family = find_family(writer, key | 1);
+    if (family == NULL) return 0;
+    number = use_family(writer, family, facts, body, head_len, text, raw);
+    while (i < recent->num && recent->families[i] != family) {
+        i++;
+    }
+    if (number != 0) keep_recent(recent, i, family);
+    return number;
 }
 
 uint32_t template_encode(struct template_writer *writer,
@@ -450,15 +491,16 @@ uint32_t template_encode(struct template_writer *writer,
                          struct bytes body, size_t head_len,
                          struct buffer *text, struct buffer *raw)
 {
-    struct family *family;
     uint32_t number = 0;
-    uint64_t key;
 
-    if (tokens_read(&writer->tokens, body, head_len)) {
-        key = (writer->tokens.shape ^ issuer) * UINT64_C(0x9e3779b97f4a7c15);
-        family = find_family(writer, key | 1);
-        if (family != NULL) {
-            number = use_family(writer, family, facts, body, text, raw);
+    if (head_len < body.len && body.len <= TEMPLATE_BODY_MAX) {
+        struct recent *recent =
+            find_recent(writer, issuer, body.data[head_len]);
+
+        number = use_recent(writer, recent, facts, body, head_len, text, raw);
+        if (number == 0) {
+            number = use_shape(writer, issuer, recent, facts, body, head_len,
+                               text, raw);
         }
     }
     if (number == 0) buffer_append(text, body);
