@@ -125,7 +125,7 @@ static uint64_t equals(uint64_t word, uint8_t c)
     return below(word ^ UINT64_MAX / 255 * c, 1);
 }
 
-static bool is_plain(struct bytes bytes)
+bool json_is_plain(struct bytes bytes)
 {
     enum { STEP = 8 };
 
@@ -147,14 +147,24 @@ static bool is_plain(struct bytes bytes)
     return true;
 }
 
+static void append_plain(struct buffer *out, struct bytes bytes)
+{
+    uint8_t *to;
+
+    if (!buffer_reserve(out, bytes.len + 2)) return;
+    to = out->data + out->len;
+    to[0] = '"';
+    if (bytes.len > 0) memcpy(to + 1, bytes.data, bytes.len);
+    to[bytes.len + 1] = '"';
+    out->len += bytes.len + 2;
+}
+
 void json_append_string(struct buffer *out, struct bytes bytes)
 {
     struct buffer escaped = {0};
 
-    if (is_plain(bytes)) {
-        buffer_append_byte(out, '"');
-        buffer_append(out, bytes);
-        buffer_append_byte(out, '"');
+    if (json_is_plain(bytes)) {
+        append_plain(out, bytes);
         return;
     }
     text_append_escaped(&escaped, bytes);
@@ -170,6 +180,10 @@ bool json_append_verbatim(struct buffer *out, struct bytes bytes)
     struct bytes rest = bytes;
     uint32_t character;
 
+    if (json_is_plain(bytes)) {
+        append_plain(out, bytes);
+        return true;
+    }
     while (rest.len > 0) {
         if (!text_utf8_next(&rest, &character) || character == 0) return false;
     }

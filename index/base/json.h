@@ -45,6 +45,10 @@ MUST_USE bool json_uint(const struct json *value, uint64_t *out);
 // json_base64 appends what a string of strict base64 decodes to.
 MUST_USE bool json_base64(const struct json *value, struct buffer *out);
 
+// json_is_plain tells whether bytes are printable ASCII of which JSON escapes
+// nothing: either function below then only puts quotes around them.
+bool json_is_plain(struct bytes bytes);
+
 // json_append_string appends a JSON string.  Bytes that are no printable UTF-8
 // go through text_append_escaped first, so the result is always valid JSON.
 void json_append_string(struct buffer *out, struct bytes bytes);

@@ -8,17 +8,43 @@ static const char hex_digits[] = "0123456789abcdef";
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+typedef uint8_t octets __attribute__((vector_size(16)));
+
+static octets digits_of(octets values)
+{
+    return values + '0' + ((octets)(values > 9) & ('a' - '0' - 10));
+}
+
+static void put_hex_octets(uint8_t *to, const uint8_t *from)
+{
+    octets in, first, second;
+
+    memcpy(&in, from, sizeof in);
+    first = __builtin_shufflevector(in >> 4, in & 15, 0, 16, 1, 17, 2, 18, 3,
+                                    19, 4, 20, 5, 21, 6, 22, 7, 23);
+    second = __builtin_shufflevector(in >> 4, in & 15, 8, 24, 9, 25, 10, 26, 11,
+                                     27, 12, 28, 13, 29, 14, 30, 15, 31);
+    first = digits_of(first);
+    second = digits_of(second);
+    memcpy(to, &first, sizeof first);
+    memcpy(to + sizeof first, &second, sizeof second);
+}
+
 void text_append_hex(struct buffer *out, struct bytes bytes)
 {
     uint8_t *to;
 
     if (!buffer_reserve(out, 2 * bytes.len)) return;
     to = out->data + out->len;
+    out->len += 2 * bytes.len;
+    for (; bytes.len >= sizeof(octets); to += 2 * sizeof(octets)) {
+        put_hex_octets(to, bytes.data);
+        (void)bytes_skip(&bytes, sizeof(octets));
+    }
     for (size_t i = 0; i < bytes.len; i++) {
         *to++ = (uint8_t)hex_digits[bytes.data[i] >> 4];
         *to++ = (uint8_t)hex_digits[bytes.data[i] & 15];
     }
-    out->len += 2 * bytes.len;
 }
 
 void text_append_base64(struct buffer *out, struct bytes bytes)
@@ -262,75 +288,93 @@ int64_t text_days_from_civil(int64_t year, unsigned month, unsigned day)
     return era * 146097 + day_of_era - 719468;
 }
 
-static void civil_from_days(int64_t days, int64_t *year, unsigned *month,
+// Of a day from 0000-01-01 on.
+static void civil_from_days(int64_t days, unsigned *year, unsigned *month,
                             unsigned *day)
 {
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-                           day_of_era / 146096) /
-                          365;
-    int64_t day_of_year =
+    // An era more, so that nothing is below zero.
+    unsigned z = (unsigned)(days + 719468 + 146097);
+    unsigned era = z / 146097;
+    unsigned day_of_era = z - era * 146097;
+    unsigned year_of_era = (day_of_era - day_of_era / 1460 +
+                            day_of_era / 36524 - day_of_era / 146096) /
+                           365;
+    unsigned day_of_year =
         day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted = (5 * day_of_year + 2) / 153;
+    unsigned shifted = (5 * day_of_year + 2) / 153;
 
-    *day = (unsigned)(day_of_year - (153 * shifted + 2) / 5 + 1);
-    *month = (unsigned)(shifted < 10 ? shifted + 3 : shifted - 9);
-    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
+    *day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    *month = shifted < 10 ? shifted + 3 : shifted - 9;
+    *year = year_of_era + (era - 1) * 400 + (*month <= 2 ? 1 : 0);
 }
 
-// Writes `value` in `digits` digits and what follows them; returns the end.
-static char *put_digits(char *out, unsigned value, unsigned digits, char next)
+// Writes a number below 100 and what follows it.
+static void put_two(char *out, unsigned value, char next)
 {
-    for (unsigned i = digits; i > 0; i--) {
-        out[i - 1] = (char)('0' + value % 10);
-        value /= 10;
-    }
-    out[digits] = next;
-    return out + digits + 1;
+    static const char digits[] = "00010203040506070809"
+                                 "10111213141516171819"
+                                 "20212223242526272829"
+                                 "30313233343536373839"
+                                 "40414243444546474849"
+                                 "50515253545556575859"
+                                 "60616263646566676869"
+                                 "70717273747576777879"
+                                 "80818283848586878889"
+                                 "90919293949596979899";
+
+    memcpy(out, digits + 2 * (size_t)value, 2);
+    out[2] = next;
 }
+
+enum { TIME_LEN = sizeof "2024-02-18T11:07:33" - 1 };
 
 // Writes the time without its end; false outside of the years 0 to 9999.
 static bool write_time(char out[TEXT_TIME_LEN_MAX], int64_t seconds)
 {
     enum { DAY = 86400 };
     static const int64_t first = -62167219200, last = 253402300799;
-    int64_t days, rest, year;
-    unsigned month, day;
+    unsigned year, month, day, rest;
+    int64_t days;
 
-    out[0] = '\0';
     if (seconds < first || seconds > last) return false;
-    days = seconds >= 0 ? seconds / DAY : -((-seconds + DAY - 1) / DAY);
-    rest = seconds - days * DAY;
+    days = (seconds - first) / DAY + first / DAY;
+    rest = (unsigned)(seconds - days * DAY);
     civil_from_days(days, &year, &month, &day);
-    out = put_digits(out, (unsigned)year, 4, '-');
-    out = put_digits(out, month, 2, '-');
-    out = put_digits(out, day, 2, 'T');
-    out = put_digits(out, (unsigned)(rest / 3600), 2, ':');
-    out = put_digits(out, (unsigned)(rest / 60 % 60), 2, ':');
-    (void)put_digits(out, (unsigned)(rest % 60), 2, '\0');
+    put_two(out, year / 100, '-');
+    put_two(out + 2, year % 100, '-');
+    put_two(out + 5, month, '-');
+    put_two(out + 8, day, 'T');
+    put_two(out + 11, rest / 3600, ':');
+    put_two(out + 14, rest / 60 % 60, ':');
+    put_two(out + 17, rest % 60, 'Z');
     return true;
+}
+
+size_t text_put_time(char out[TEXT_TIME_LEN_MAX], int64_t seconds)
+{
+    return write_time(out, seconds) ? TIME_LEN + 1 : 0;
+}
+
+size_t text_put_time_ms(char out[TEXT_TIME_LEN_MAX], uint64_t ms)
+{
+    unsigned fraction = (unsigned)(ms % 1000);
+
+    if (!write_time(out, (int64_t)(ms / 1000))) return 0;
+    out[TIME_LEN] = '.';
+    put_two(out + TIME_LEN + 1, fraction / 10, (char)('0' + fraction % 10));
+    out[TIME_LEN + 4] = 'Z';
+    return TIME_LEN + 5;
 }
 
 char *text_time_utc(char out[TEXT_TIME_LEN_MAX], int64_t seconds)
 {
-    if (write_time(out, seconds)) strcat(out, "Z");
+    out[text_put_time(out, seconds)] = '\0';
     return out;
 }
 
 char *text_time_utc_ms(char out[TEXT_TIME_LEN_MAX], uint64_t ms)
 {
-    size_t len;
-
-    if (ms / 1000 > INT64_MAX || !write_time(out, (int64_t)(ms / 1000))) {
-        out[0] = '\0';
-        return out;
-    }
-    len = strlen(out);
-    out[len++] = '.';
-    len = (size_t)(put_digits(out + len, (unsigned)(ms % 1000), 3, 'Z') - out);
-    out[len] = '\0';
+    out[text_put_time_ms(out, ms)] = '\0';
     return out;
 }
 

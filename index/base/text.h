@@ -48,6 +48,11 @@ char *text_time_utc(char out[TEXT_TIME_LEN_MAX], int64_t seconds);
 // text_time_utc_ms writes milliseconds since 1970 as 2024-02-18T11:07:33.123Z.
 char *text_time_utc_ms(char out[TEXT_TIME_LEN_MAX], uint64_t ms);
 
+// text_put_time and text_put_time_ms write the same without a NUL and return
+// its length.
+size_t text_put_time(char out[TEXT_TIME_LEN_MAX], int64_t seconds);
+size_t text_put_time_ms(char out[TEXT_TIME_LEN_MAX], uint64_t ms);
+
 // text_parse_time reads RFC 3339 (Z or an offset, a fraction is dropped) or a
 // date alone, which is its first moment in UTC.
 MUST_USE bool text_parse_time(int64_t *seconds, struct bytes text);

@@ -53,6 +53,56 @@ static void base64_refuses_what_is_not_strict(void **state)
     }
 }
 
+static void writes_every_day(void **state)
+{
+    enum { DAY = 86400 };
+
+    (void)state;
+    test_case = "from 0000-01-01 to 9999-12-31";
+    for (int64_t day = -719528; day <= 2932896; day += 13) {
+        int64_t seconds = day * DAY + (day & 0xffff), again;
+        char shown[TEXT_TIME_LEN_MAX];
+
+        CHECK(text_put_time(shown, seconds) == strlen("0000-01-01T00:00:00Z"));
+        CHECK(text_parse_time(&again,
+                              bytes_of(shown, strlen("0000-01-01T00:00:00Z"))));
+        CHECK(again == seconds);
+        if (seconds < 0) continue;
+        CHECK(text_put_time_ms(shown, (uint64_t)seconds * 1000 + 987) ==
+              strlen("0000-01-01T00:00:00.987Z"));
+        CHECK(memcmp(shown + strlen("0000-01-01T00:00:00"), ".987Z", 5) == 0);
+        CHECK(text_parse_time(
+            &again, bytes_of(shown, strlen("0000-01-01T00:00:00.987Z"))));
+        CHECK(again == seconds);
+    }
+}
+
+static void hex_is_written_of_any_length(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len < 70; len++) {
+        struct buffer hex = {0};
+        uint8_t *bytes = malloc(len > 0 ? len : 1); // an exact heap block
+        uint8_t back[70];
+
+        assert_non_null(bytes);
+        for (size_t i = 0; i < len; i++) {
+            bytes[i] = (uint8_t)(i * 37 + len);
+        }
+        text_append_hex(&hex, bytes_of(bytes, len));
+        assert_int_equal(hex.len, 2 * len);
+        for (size_t i = 0; i < len; i++) {
+            char two[3];
+
+            (void)snprintf(two, sizeof two, "%02x", bytes[i]);
+            assert_memory_equal(hex.data + 2 * i, two, 2);
+        }
+        assert_true(text_parse_hex(back, len, buffer_bytes(&hex)));
+        free(bytes);
+        buffer_cleanup(&hex);
+    }
+}
+
 static void times_read_and_write(void **state)
 {
     static const struct {
@@ -187,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_round_trips),
         cmocka_unit_test(base64_refuses_what_is_not_strict),
+        cmocka_unit_test(writes_every_day),
+        cmocka_unit_test(hex_is_written_of_any_length),
         cmocka_unit_test(times_read_and_write),
         cmocka_unit_test(escapes_what_does_not_print),
         cmocka_unit_test(pem_has_lines_of_64_characters),
