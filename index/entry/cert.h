@@ -108,16 +108,24 @@ void cert_append_key_type(struct buffer *out, struct bytes spki);
 void cert_append_signature_algorithm(struct buffer *out,
                                      struct bytes algorithm);
 
-// Visitors of what a certificate lists: each value is text ready to show
-// (bytes of strangers not yet escaped), in certificate order.
+// The extensions that list something: the value of the first of each kind.
+struct cert_lists {
+    struct bytes ext_key_usage, policies, crl_points, authority_info, scts;
+};
+
+// cert_find_lists looks for all of them; empty where there is none.
+void cert_find_lists(struct cert_lists *lists, const struct cert *cert);
+
+// Visitors of what they list: each value is text ready to show (bytes of
+// strangers not yet escaped), in certificate order.
 typedef bool cert_text_visit(void *context, struct bytes text);
-bool cert_each_eku(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_eku(const struct cert_lists *lists, cert_text_visit *visit,
                    void *context); // "server-auth", … or the OID in dots
-bool cert_each_policy(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_policy(const struct cert_lists *lists, cert_text_visit *visit,
                       void *context); // OIDs in dots
-bool cert_each_crl_url(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_crl_url(const struct cert_lists *lists, cert_text_visit *visit,
                        void *context);
-bool cert_each_ocsp_url(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_ocsp_url(const struct cert_lists *lists, cert_text_visit *visit,
                         void *context);
 
 // One embedded SCT (RFC 6962 section 3.3).
@@ -126,7 +134,7 @@ struct cert_sct {
     uint64_t timestamp_ms;
 };
 typedef bool cert_sct_visit(void *context, const struct cert_sct *sct);
-bool cert_each_sct(const struct cert *cert, cert_sct_visit *visit,
+bool cert_each_sct(const struct cert_lists *lists, cert_sct_visit *visit,
                    void *context);
 
 // cert_verify_signature checks the certificate's signature by the key of

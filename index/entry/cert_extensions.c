@@ -2,27 +2,52 @@
 
 #include "index/entry/cert_walk.h"
 
-#define OID_EXT_KEY_USAGE "\x55\x1d\x25"
-#define OID_POLICIES "\x55\x1d\x20"
-#define OID_CRL_POINTS "\x55\x1d\x1f"
 #define OID_AUTHORITY_INFO "\x2b\x06\x01\x05\x05\x07\x01\x01"
 #define OID_OCSP "\x2b\x06\x01\x05\x05\x07\x30\x01"
 
 enum { GENERAL_URI = 6, LOG_ID_LEN = 32 };
 
-// Opens the list that an extension's value is; empty where there is none.
-static struct bytes open_list(const struct cert *cert, const char *oid,
-                              size_t oid_len)
+// Where the value of an extension belongs; NULL: to no list.
+static struct bytes *place_of(struct cert_lists *lists, struct bytes oid)
 {
-    struct bytes value;
-    struct der list;
-    bool critical;
-
-    if (!cert_find_extension(cert, bytes_of(oid, oid_len), &value, &critical) ||
-        !der_read(&value, &list)) {
-        return (struct bytes){0};
+    if (oid.len == 3 && oid.data[0] == 0x55 && oid.data[1] == 0x1d) {
+        switch (oid.data[2]) {
+        case 0x1f:
+            return &lists->crl_points;
+        case 0x20:
+            return &lists->policies;
+        case 0x25:
+            return &lists->ext_key_usage;
+        default:
+            return NULL;
+        }
     }
-    return list.content;
+    if (oid_is(oid, OID_AUTHORITY_INFO)) return &lists->authority_info;
+    return oid_is(oid, OID_SCT_LIST) ? &lists->scts : NULL;
+}
+
+void cert_find_lists(struct cert_lists *lists, const struct cert *cert)
+{
+    struct bytes view = cert->extensions;
+    struct extension extension;
+
+    *lists = (struct cert_lists){0};
+    while (extension_next(&view, &extension)) {
+        struct bytes *place = place_of(lists, extension.oid);
+
+        if (place == NULL || place->data != NULL) continue;
+        *place = extension.value;
+        // One without a value is the first all the same.
+        if (place->data == NULL) place->data = extension.whole.data;
+    }
+}
+
+// Opens the list that an extension's value is; empty where there is none.
+static struct bytes open_list(struct bytes value)
+{
+    struct der list;
+
+    return der_read(&value, &list) ? list.content : (struct bytes){0};
 }
 
 static bool visit_oid(struct bytes oid, cert_text_visit *visit, void *context)
@@ -50,11 +75,10 @@ static const char *purpose_word(struct bytes oid)
     return words[oid.data[oid.len - 1]];
 }
 
-bool cert_each_eku(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_eku(const struct cert_lists *lists, cert_text_visit *visit,
                    void *context)
 {
-    struct bytes view =
-        open_list(cert, OID_EXT_KEY_USAGE, sizeof OID_EXT_KEY_USAGE - 1);
+    struct bytes view = open_list(lists->ext_key_usage);
     struct der oid;
 
     while (der_read(&view, &oid)) {
@@ -67,10 +91,10 @@ bool cert_each_eku(const struct cert *cert, cert_text_visit *visit,
     return true;
 }
 
-bool cert_each_policy(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_policy(const struct cert_lists *lists, cert_text_visit *visit,
                       void *context)
 {
-    struct bytes view = open_list(cert, OID_POLICIES, sizeof OID_POLICIES - 1);
+    struct bytes view = open_list(lists->policies);
     struct der policy, oid;
 
     while (der_read(&view, &policy)) {
@@ -88,11 +112,10 @@ static bool is_uri(uint8_t tag)
            der_number(tag) == GENERAL_URI;
 }
 
-bool cert_each_crl_url(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_crl_url(const struct cert_lists *lists, cert_text_visit *visit,
                        void *context)
 {
-    struct bytes view =
-        open_list(cert, OID_CRL_POINTS, sizeof OID_CRL_POINTS - 1);
+    struct bytes view = open_list(lists->crl_points);
     struct der point, place, full, name;
 
     // DistributionPoint { [0] { [0] fullName { GeneralName ... } } ... }
@@ -110,11 +133,10 @@ bool cert_each_crl_url(const struct cert *cert, cert_text_visit *visit,
     return true;
 }
 
-bool cert_each_ocsp_url(const struct cert *cert, cert_text_visit *visit,
+bool cert_each_ocsp_url(const struct cert_lists *lists, cert_text_visit *visit,
                         void *context)
 {
-    struct bytes view =
-        open_list(cert, OID_AUTHORITY_INFO, sizeof OID_AUTHORITY_INFO - 1);
+    struct bytes view = open_list(lists->authority_info);
     struct der access, method, name;
 
     while (der_read(&view, &access)) {
@@ -128,10 +150,10 @@ bool cert_each_ocsp_url(const struct cert *cert, cert_text_visit *visit,
     return true;
 }
 
-bool cert_each_sct(const struct cert *cert, cert_sct_visit *visit,
+bool cert_each_sct(const struct cert_lists *lists, cert_sct_visit *visit,
                    void *context)
 {
-    struct bytes list = open_list(cert, OID_SCT_LIST, sizeof OID_SCT_LIST - 1);
+    struct bytes list = open_list(lists->scts);
     struct bytes view, wire;
     uint64_t version;
 

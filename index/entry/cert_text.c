@@ -9,10 +9,14 @@ static bool is_utf8(struct bytes text)
 {
     uint32_t character;
 
-    while (text.len > 0) {
+    for (;;) {
+        // Almost all of it is ASCII.
+        while (text.len > 0 && text.data[0] < 0x80) {
+            (void)bytes_skip(&text, 1);
+        }
+        if (text.len == 0) return true;
         if (!text_utf8_next(&text, &character)) return false;
     }
-    return true;
 }
 
 static bool is_surrogate(uint64_t unit, uint64_t first)
@@ -127,17 +131,39 @@ static bool is_string(uint8_t tag)
     }
 }
 
-// Appends an attribute's value escaped as RFC 4514 section 2.4 says.
-static void append_value(struct buffer *out, const struct der *value)
+// The characters that RFC 4514 section 2.4 has escaped wherever they stand.
+static bool is_special(uint8_t c)
 {
-    struct buffer text = {.max = out->max};
-
-    if (!is_string(value->tag)) {
-        buffer_append_byte(out, '#');
-        text_append_hex(out, value->whole);
-        return;
+    switch (c) {
+    case '\0':
+    case '"':
+    case '+':
+    case ',':
+    case ';':
+    case '<':
+    case '>':
+    case '\\':
+        return true;
+    default:
+        return false;
     }
-    cert_text_utf8(&text, value->tag, value->content);
+}
+
+static bool needs_escape(struct bytes text)
+{
+    if (text.len == 0) return false;
+    if (text.data[0] == ' ' || text.data[0] == '#' ||
+        text.data[text.len - 1] == ' ') {
+        return true;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_special(text.data[i])) return true;
+    }
+    return false;
+}
+
+static void append_escaped_value(struct buffer *out, struct bytes text)
+{
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
         bool is_edge = c == ' ' && (i == 0 || i + 1 == text.len);
@@ -146,11 +172,33 @@ static void append_value(struct buffer *out, const struct der *value)
             buffer_append_text(out, "\\00");
             continue;
         }
-        if (is_edge || (c == '#' && i == 0) || strchr("\"+,;<>\\", c) != NULL) {
+        if (is_edge || (c == '#' && i == 0) || is_special(c)) {
             buffer_append_byte(out, '\\');
         }
         buffer_append_byte(out, c);
     }
+}
+
+// Appends an attribute's value escaped as RFC 4514 section 2.4 says; few need
+// it.
+static void append_value(struct buffer *out, const struct der *value)
+{
+    struct buffer text = {.max = out->max};
+    size_t start = out->len;
+
+    if (!is_string(value->tag)) {
+        buffer_append_byte(out, '#');
+        text_append_hex(out, value->whole);
+        return;
+    }
+    cert_text_utf8(out, value->tag, value->content);
+    if (!buffer_ok(out) ||
+        !needs_escape(bytes_of(out->data + start, out->len - start))) {
+        return;
+    }
+    buffer_append(&text, bytes_of(out->data + start, out->len - start));
+    out->len = start;
+    append_escaped_value(out, buffer_bytes(&text));
     if (!buffer_ok(&text)) out->failed = true;
     buffer_cleanup(&text);
 }
@@ -188,7 +236,7 @@ void cert_append_name_rfc4514(struct buffer *out, struct bytes name)
         buffer_append_byte(out, '=');
         append_value(out, &attribute.value);
     }
-    if (out->len == start) return;
+    if (rdn == start) return; // there is but one, or none
     reverse(out->data + rdn, out->len - rdn);
     reverse(out->data + start, out->len - start);
 }

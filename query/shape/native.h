@@ -30,7 +30,7 @@ struct native {
 };
 
 // What the snapshot's memo keeps of these shapes.
-enum { MEMO_LOGS = 1, MEMO_ISSUER };
+enum { MEMO_LOGS = 1, MEMO_ISSUER, MEMO_LOG };
 
 // native_begin makes ready for the next answer.
 void native_begin(struct native *native);

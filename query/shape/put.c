@@ -12,14 +12,6 @@ void row_next(struct row *row)
     row->any = true;
 }
 
-void row_member(struct row *row, const char *name)
-{
-    row_next(row);
-    buffer_append_byte(row->out, '"');
-    buffer_append_text(row->out, name);
-    buffer_append_text(row->out, "\":");
-}
-
 void put_text(struct buffer *out, const char *text)
 {
     json_append_string(out, bytes_from_text(text));
@@ -27,9 +19,10 @@ void put_text(struct buffer *out, const char *text)
 
 void put_hex(struct buffer *out, struct bytes bytes)
 {
-    buffer_append_byte(out, '"');
+    if (!buffer_reserve(out, 2 * bytes.len + 2)) return;
+    out->data[out->len++] = '"';
     text_append_hex(out, bytes);
-    buffer_append_byte(out, '"');
+    out->data[out->len++] = '"';
 }
 
 void put_base64(struct buffer *out, struct bytes bytes)
@@ -66,28 +59,36 @@ void put_uint(struct buffer *out, uint64_t value)
 }
 
 // A time that nobody can write is null.
-static void put_time_text(struct buffer *out, const char *text)
+static void put_time_text(struct buffer *out, const char *text, size_t len)
 {
-    if (text[0] == '\0') {
+    uint8_t *to;
+
+    if (len == 0) {
         buffer_append_text(out, "null");
-    } else {
-        put_text(out, text);
+        return;
     }
+    if (!buffer_reserve(out, TEXT_TIME_LEN_MAX + 2)) return;
+    to = out->data + out->len;
+    to[0] = '"';
+    memcpy(to + 1, text, TEXT_TIME_LEN_MAX);
+    to[1 + len] = '"';
+    out->len += len + 2;
 }
 
 void put_time(struct buffer *out, int64_t seconds)
 {
     char text[TEXT_TIME_LEN_MAX] = "";
+    size_t len =
+        seconds == CERT_TIME_UNREADABLE ? 0 : text_put_time(text, seconds);
 
-    if (seconds != CERT_TIME_UNREADABLE) (void)text_time_utc(text, seconds);
-    put_time_text(out, text);
+    put_time_text(out, text, len);
 }
 
 void put_time_ms(struct buffer *out, uint64_t ms)
 {
-    char text[TEXT_TIME_LEN_MAX];
+    char text[TEXT_TIME_LEN_MAX] = "";
 
-    put_time_text(out, text_time_utc_ms(text, ms));
+    put_time_text(out, text, text_put_time_ms(text, ms));
 }
 
 // What reads back as it is, unless it is no text at all: a question as it was

@@ -7,15 +7,14 @@
 #include "index/base/buffer.h"
 #include "index/base/sha256.h"
 
-// A row of members or elements: a comma before each but the first.
+// A row of elements: a comma before each but the first.
 struct row {
     struct buffer *out;
     bool any;
 };
 
-// row_next begins the next element, row_member the next member.
+// row_next begins the next element.
 void row_next(struct row *row);
-void row_member(struct row *row, const char *name);
 
 // put_text writes a string, escaped as names are shown.
 void put_text(struct buffer *out, const char *text);

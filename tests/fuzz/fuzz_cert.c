@@ -64,6 +64,7 @@ static void ask(struct fuzz *fuzz)
                             cert->signature};
     struct buffer again = {0};
     struct cert log_form;
+    struct cert_lists lists;
 
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         if (!lies_within(parts[i], cert->der)) abort();
@@ -74,11 +75,12 @@ static void ask(struct fuzz *fuzz)
     cert_append_common_name(&fuzz->text, cert->subject);
     cert_append_key_type(&fuzz->text, cert->spki);
     cert_append_signature_algorithm(&fuzz->text, cert->signature_algorithm);
-    (void)cert_each_eku(cert, on_text, fuzz);
-    (void)cert_each_policy(cert, on_text, fuzz);
-    (void)cert_each_crl_url(cert, on_text, fuzz);
-    (void)cert_each_ocsp_url(cert, on_text, fuzz);
-    (void)cert_each_sct(cert, on_sct, fuzz);
+    cert_find_lists(&lists, cert);
+    (void)cert_each_eku(&lists, on_text, fuzz);
+    (void)cert_each_policy(&lists, on_text, fuzz);
+    (void)cert_each_crl_url(&lists, on_text, fuzz);
+    (void)cert_each_ocsp_url(&lists, on_text, fuzz);
+    (void)cert_each_sct(&lists, on_sct, fuzz);
     (void)!cert_verify_signature(cert, cert->spki);
     buffer_reset(&fuzz->text);
     // The log form has nothing more to remove.

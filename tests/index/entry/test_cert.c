@@ -268,6 +268,7 @@ static bool visit_sct(void *context, const struct cert_sct *sct)
 // Everything that can be asked of a certificate, for the sanitizers.
 static void ask_everything(const struct cert *cert)
 {
+    struct cert_lists lists;
     struct buffer out = {0};
     size_t sum = 0;
 
@@ -281,11 +282,12 @@ static void ask_everything(const struct cert *cert)
     cert_append_common_name(&out, cert->issuer);
     cert_append_key_type(&out, cert->spki);
     cert_append_signature_algorithm(&out, cert->signature_algorithm);
-    cert_each_eku(cert, visit_text, &sum);
-    cert_each_policy(cert, visit_text, &sum);
-    cert_each_crl_url(cert, visit_text, &sum);
-    cert_each_ocsp_url(cert, visit_text, &sum);
-    cert_each_sct(cert, visit_sct, &sum);
+    cert_find_lists(&lists, cert);
+    cert_each_eku(&lists, visit_text, &sum);
+    cert_each_policy(&lists, visit_text, &sum);
+    cert_each_crl_url(&lists, visit_text, &sum);
+    cert_each_ocsp_url(&lists, visit_text, &sum);
+    cert_each_sct(&lists, visit_sct, &sum);
     buffer_cleanup(&out);
 }
 

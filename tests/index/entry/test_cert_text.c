@@ -215,6 +215,7 @@ static void append_purpose(struct buffer *out, const ASN1_OBJECT *object)
 
 static void check_eku(const struct cert *cert, const X509 *x509)
 {
+    struct cert_lists lists;
     EXTENDED_KEY_USAGE *list =
         X509_get_ext_d2i(x509, NID_ext_key_usage, NULL, NULL);
     struct buffer ours = {0}, theirs = {0};
@@ -223,7 +224,8 @@ static void check_eku(const struct cert *cert, const X509 *x509)
     for (size_t i = 0; i < sk_ASN1_OBJECT_num(list); i++) {
         append_purpose(&theirs, sk_ASN1_OBJECT_value(list, i));
     }
-    CHECK(cert_each_eku(cert, append_line, &ours));
+    cert_find_lists(&lists, cert);
+    CHECK(cert_each_eku(&lists, append_line, &ours));
     CHECK(bytes_equal(buffer_bytes(&ours), buffer_bytes(&theirs)));
     sk_ASN1_OBJECT_pop_free(list, ASN1_OBJECT_free);
     buffer_cleanup(&ours);
@@ -232,6 +234,7 @@ static void check_eku(const struct cert *cert, const X509 *x509)
 
 static void check_policies(const struct cert *cert, const X509 *x509)
 {
+    struct cert_lists lists;
     CERTIFICATEPOLICIES *list =
         X509_get_ext_d2i(x509, NID_certificate_policies, NULL, NULL);
     struct buffer ours = {0}, theirs = {0};
@@ -240,7 +243,8 @@ static void check_policies(const struct cert *cert, const X509 *x509)
     for (size_t i = 0; i < sk_POLICYINFO_num(list); i++) {
         append_object(&theirs, sk_POLICYINFO_value(list, i)->policyid);
     }
-    CHECK(cert_each_policy(cert, append_line, &ours));
+    cert_find_lists(&lists, cert);
+    CHECK(cert_each_policy(&lists, append_line, &ours));
     CHECK(bytes_equal(buffer_bytes(&ours), buffer_bytes(&theirs)));
     CERTIFICATEPOLICIES_free(list);
     buffer_cleanup(&ours);
@@ -256,6 +260,7 @@ static void append_uri(struct buffer *out, const GENERAL_NAME *name)
 
 static void check_crl_urls(const struct cert *cert, const X509 *x509)
 {
+    struct cert_lists lists;
     CRL_DIST_POINTS *list =
         X509_get_ext_d2i(x509, NID_crl_distribution_points, NULL, NULL);
     struct buffer ours = {0}, theirs = {0};
@@ -271,7 +276,8 @@ static void check_crl_urls(const struct cert *cert, const X509 *x509)
                                     point->distpoint->name.fullname, k));
         }
     }
-    CHECK(cert_each_crl_url(cert, append_line, &ours));
+    cert_find_lists(&lists, cert);
+    CHECK(cert_each_crl_url(&lists, append_line, &ours));
     CHECK(bytes_equal(buffer_bytes(&ours), buffer_bytes(&theirs)));
     CRL_DIST_POINTS_free(list);
     buffer_cleanup(&ours);
@@ -280,6 +286,7 @@ static void check_crl_urls(const struct cert *cert, const X509 *x509)
 
 static void check_ocsp_urls(const struct cert *cert, const X509 *x509)
 {
+    struct cert_lists lists;
     AUTHORITY_INFO_ACCESS *list =
         X509_get_ext_d2i(x509, NID_info_access, NULL, NULL);
     struct buffer ours = {0}, theirs = {0};
@@ -291,7 +298,8 @@ static void check_ocsp_urls(const struct cert *cert, const X509 *x509)
         if (OBJ_obj2nid(access->method) != NID_ad_OCSP) continue;
         append_uri(&theirs, access->location);
     }
-    CHECK(cert_each_ocsp_url(cert, append_line, &ours));
+    cert_find_lists(&lists, cert);
+    CHECK(cert_each_ocsp_url(&lists, append_line, &ours));
     CHECK(bytes_equal(buffer_bytes(&ours), buffer_bytes(&theirs)));
     AUTHORITY_INFO_ACCESS_free(list);
     buffer_cleanup(&ours);

@@ -130,6 +130,7 @@ static bool add_text(void *context, struct bytes text)
 // Everything an answer shows of a certificate.
 static void show(struct buffer *out, const struct cert *cert)
 {
+    struct cert_lists lists;
     cert_append_name_rfc4514(out, cert->subject);
     cert_append_name_rfc4514(out, cert->issuer);
     cert_append_common_name(out, cert->subject);
@@ -140,11 +141,12 @@ static void show(struct buffer *out, const struct cert *cert)
     buffer_append_uint(out, (uint64_t)cert->not_after, 8);
     buffer_append_byte(out, cert->is_ca);
     buffer_append_byte(out, cert->is_whole);
-    (void)cert_each_eku(cert, add_text, out);
-    (void)cert_each_policy(cert, add_text, out);
-    (void)cert_each_crl_url(cert, add_text, out);
-    (void)cert_each_ocsp_url(cert, add_text, out);
-    (void)cert_each_sct(cert, add_sct, out);
+    cert_find_lists(&lists, cert);
+    (void)cert_each_eku(&lists, add_text, out);
+    (void)cert_each_policy(&lists, add_text, out);
+    (void)cert_each_crl_url(&lists, add_text, out);
+    (void)cert_each_ocsp_url(&lists, add_text, out);
+    (void)cert_each_sct(&lists, add_sct, out);
 }
 
 static void check_shown(const struct entry *a, const struct entry *b)
