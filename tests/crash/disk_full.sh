@@ -1,7 +1,7 @@
 #!/bin/bash
-# disk_full - a small file system fills up in a load, in the merges that it
-# begins and in sanct index compact: exit 6 with a sentence, a sound index, and
-# with more room the work goes on to the same digest.
+# disk_full - a small file system fills up in a load, in the merges that one in
+# small sets begins, and in sanct index compact: exit 6 with a sentence, a sound
+# index, and with more room the work goes on to the same digest.
 #
 # ENTRIES (40,000), STEPS (6) sizes of the disk.  Needs root, to mount a tmpfs.
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -60,6 +60,33 @@ done
 [ "$full" -ge $((steps / 2)) ] || die "the disk was full only $full times"
 loads=$full
 
+# A merge has begun, and then something else takes all room there is.
+fill_in_merge() {
+    await_merge "$1" || return 0
+    kill -STOP "$1"
+    head -c 2G /dev/zero >"$small/other" 2>/dev/null || true
+    kill -CONT "$1"
+}
+merge_on_full() {
+    local pid
+    start_ingest small/index log static --memory 16M
+    pid=$!
+    fill_in_merge "$pid"
+    wait "$pid"
+}
+for i in $(seq "$steps"); do
+    resize 1G
+    rm -rf "$small/index" "$small/other"
+    if ! may_fill merge_on_full; then
+        check_sound "a merge on a full disk"
+        rm -f "$small/other"
+        load 2>/dev/null || die "the load that goes on after a merge"
+    fi
+    [ "$(digest small/index)" = "$want" ] || die "the digest differs after a full disk in a merge"
+done
+merges=$((full - loads))
+[ "$merges" -ge $((steps / 2)) ] || die "the disk was full in only $merges merges"
+
 # Room is looked for beforehand; so something else takes it meanwhile.
 for i in $(seq "$steps"); do
     resize 1G
@@ -81,4 +108,4 @@ for i in $(seq "$steps"); do
     [ "$(find "$small/index/segments" "$small/index/runs" -type f | wc -l)" = 2 ] || die "files are left behind"
 done
 "$SANCT" index verify --deep -i "$small/index" || die "verify --deep"
-echo "$entries entries, $loads loads and $((full - loads)) compactions on a full disk: digest $want"
+echo "$entries entries, $loads loads, $merges merges and $((full - loads - merges)) compactions on a full disk: digest $want"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# kill_compact - SIGKILL and SIGTERM at random moments of a bulk load, of the
-# merges that it begins, and of sanct index compact: the content stays, and
-# nothing is left behind.
+# kill_compact - SIGKILL at random moments of a bulk load, of one in small sets,
+# of the merges that this begins, and of sanct index compact, which SIGTERM ends
+# too: the content stays, and nothing is left behind.
 #
-# ENTRIES (60,000), KILLS (10) of each kind.
+# ENTRIES (60,000), KILLS (10) of each kind: KILLS=25 makes it a hundred.
 . "$(dirname "$0")/../e2e/lib.sh"
 entries=${ENTRIES:-60000} kills=${KILLS:-10}
 RANDOM=${SEED:-7}
@@ -15,39 +15,42 @@ named() {
         sed 's/.*"segments":\([0-9]*\),"runs":\([0-9]*\).*/\1 + \2/' |
         { read -r sum && echo $((sum)); }
 }
-pause() { sleep "0.$(printf %03d $((RANDOM % $1)))"; }
 
-# load_killed MEMORY: loads, killed at random moments, begun anew when done.
+wait_any() { sleep "0.$(printf %03d $((RANDOM % 1000)))"; }
+wait_merge() { await_merge "$1" && sleep "0.0$(printf %02d $((RANDOM % 30)))"; }
+
+# load_killed WHAT MEMORY MOMENT: loads, killed at such moments, begun anew when
+# done.
 load_killed() {
     local killed=0 pid got
+    rm -rf "$dir/cut"
     while [ "$killed" -lt "$kills" ]; do
-        start_ingest cut log static --memory "$1" 2>/dev/null
+        start_ingest cut log static --memory "$2" 2>/dev/null
         pid=$!
-        pause 999
-        kill -KILL "$pid" 2>/dev/null || true
+        "$3" "$pid" && kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null && got=0 || got=$?
         case $got in
         0) rm -rf "$dir/cut" ;; # it was done: begin again
         137) killed=$((killed + 1)) ;;
-        *) die "a load ended with $got" ;;
+        *) die "$1 ended with $got" ;;
         esac
     done
-    ingest cut log static --memory "$1" 2>/dev/null || die "the last run"
-    [ "$(digest cut)" = "$want" ] || die "the digest differs after kills in a load"
-    "$SANCT" index verify -i "$dir/cut" || die "verify after kills in a load"
+    ingest cut log static --memory "$2" 2>/dev/null || die "$1: the last run"
+    [ "$(digest cut)" = "$want" ] || die "the digest differs after kills in $1"
+    "$SANCT" index verify -i "$dir/cut" || die "verify after kills in $1"
 }
 
 start_log log --entries "$entries" --seed 12
 ingest whole log static --memory 200M 2>/dev/null || die "the undisturbed run"
 want=$(digest whole)
-load_killed 200M
-rm -rf "$dir/cut"
-load_killed 64M # small sets, and so many runs that they are merged
+load_killed "a load" 200M wait_any
+load_killed "a load in small sets" 16M wait_any
+load_killed "a merge" 16M wait_merge
 
-for i in $(seq "$kills"); do
+for i in $(seq $((2 * kills))); do
     "$SANCT" index compact -i "$dir/cut" &
     pid=$!
-    pause 400
+    sleep "0.$(printf %03d $((RANDOM % 400)))"
     if [ $((i % 2)) = 0 ]; then signal=KILL code=137; else signal=TERM code=143; fi
     kill -$signal "$pid" 2>/dev/null || true
     wait "$pid" && got=0 || got=$?
@@ -57,10 +60,10 @@ for i in $(seq "$kills"); do
     fi
     [ "$(digest cut)" = "$want" ] || die "the digest differs after a kill in compact"
     # Compacted: there is something to do again.
-    [ "$(named)" != 2 ] || { rm -rf "$dir/cut"; ingest cut log static --memory 64M 2>/dev/null || die "a load"; }
+    [ "$(named)" != 2 ] || { rm -rf "$dir/cut"; ingest cut log static --memory 16M 2>/dev/null || die "a load"; }
 done
 "$SANCT" index compact -i "$dir/cut" || die "compact"
 [ "$(digest cut)" = "$want" ] || die "the digest differs after compact"
 [ "$(files)" = 2 ] && [ "$(named)" = 2 ] || die "$(files) files, $(named) named"
 "$SANCT" index verify --deep -i "$dir/cut" || die "verify --deep"
-echo "$entries entries, 2 x $kills kills in a load and $kills in compact: digest $want"
+echo "$entries entries, $kills kills each in a load, in one in small sets, in merges and in compact: digest $want"

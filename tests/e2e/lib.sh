@@ -59,3 +59,16 @@ start_ingest() {
 }
 
 digest() { "$SANCT" index digest -i "$dir/$1" | cut -c1-64; }
+
+# await_merge PID returns as soon as the program's merge thread works; false: it
+# has ended.
+await_merge() {
+    local task name stat
+    while kill -0 "$1" 2>/dev/null; do
+        for task in /proc/"$1"/task/*; do
+            { read -r name <"$task/comm" && read -r stat <"$task/stat"; } 2>/dev/null || continue
+            [ "$name" = sanct-merge ] && [[ $stat == *") "[RD]" "* ]] && return 0
+        done
+    done
+    return 1
+}
