@@ -452,6 +452,10 @@ static const struct {
     {"truncate-body-every=5", BOTH, 700, READER_COMPLETE, 700, NULL, NULL,
      true},
     {"flip-tile=100", STATIC, 600, READER_COMPLETE, 600, NULL, NULL, true},
+    {"leaf-index=5", STATIC, 300, READER_COMPLETE, 300, NULL, NULL, false},
+    {"sth-time=0", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"http-429-every=9", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"trail-every=3", BOTH, 700, READER_COMPLETE, 700, NULL, NULL, true},
     // What is no answer.
     {"zero", RFC, 300, READER_PARTIAL, 0, "no entries", NULL, true},
     {"more", RFC, 300, READER_PARTIAL, ANY, "more than asked for", NULL, true},
@@ -459,6 +463,9 @@ static const struct {
     {"redirect-every=1", BOTH, 300, READER_PARTIAL, 0, "redirected", NULL,
      true},
     {"tile-short", STATIC, 5000, READER_PARTIAL, 0, "hash tile", NULL, true},
+    {"gzip-cut", STATIC, 300, READER_PARTIAL, 0, "/tile/data/000", NULL, true},
+    {"gzip-crc", STATIC, 300, READER_PARTIAL, 0, "/tile/data/000", NULL, true},
+    {"gzip-bomb", STATIC, 300, READER_PARTIAL, 0, "/tile/data/000", NULL, true},
     // A length is wrong, so the tile cannot be read: all before it is kept.
     {"flip-entry=4700:99", STATIC, 5000, READER_PARTIAL, 4608, "/tile/data/018",
      "-missing", true},
@@ -480,6 +487,8 @@ static const struct {
      "-entries", true},
     {"swap=300", BOTH, 600, READER_HALTED, 300, "entry 300 ", "-entries", true},
     {"dup=300", BOTH, 600, READER_HALTED, 301, "entry 301 ", "-entries", true},
+    {"drop=300", BOTH, 600, READER_HALTED, 300, "entry 300 ", "-entries", true},
+    {"wrong-range", RFC, 600, READER_HALTED, 0, "entry 0 ", "-entries", true},
     {"flip-hash=300", BOTH, 600, READER_HALTED, 300, "entry 300 ", "-entries",
      false},
     {"flip-tile=4999", STATIC, 5000, READER_HALTED, 0, "hash tile", "-tiles",
@@ -663,6 +672,30 @@ static void forks_halt_until_cleared(void **state)
     }
 }
 
+// A head that another front end had before is no trouble.
+static void a_smaller_head_changes_nothing(void **state)
+{
+    (void)state;
+    for (int api = 0; api < TESTLOG_NUM_APIS; api++) {
+        struct testlog *log = start(400, NULL);
+        struct run run = {.api = (enum testlog_api)api};
+        char *dir = make_dir();
+        struct outcome before, after;
+
+        before = read_log(log, dir, &run);
+        CHECK(before.totals.status == READER_COMPLETE);
+        testlog_set_size(log, 350);
+        after = read_log(log, dir, &run);
+        CHECK(after.totals.status == READER_COMPLETE);
+        CHECK(after.log.halt == HALT_NONE && after.log.verified == 400);
+        CHECK(sha256_equal(&after.digest, &before.digest));
+        CHECK(count_evidence(dir, "-fork") == 0);
+        CHECK(count_evidence(dir, "-head") == 0);
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -676,6 +709,7 @@ int main(void)
         cmocka_unit_test(stays_halted_while_out_of_reach),
         cmocka_unit_test(evidence_proves_itself),
         cmocka_unit_test(evidence_of_tiles_proves_itself),
+        cmocka_unit_test(a_smaller_head_changes_nothing),
         cmocka_unit_test(forks_halt_until_cleared),
     };
     static const unsigned threads[] = {1, 2, 8};
