@@ -3,10 +3,18 @@
 #include "ingest/fetch/limit.h"
 
 // Fewer good answers than these in a while say nothing of a rate.
-enum { GOOD_FEW = 4, WHILE_MS = 10 * 1000, GOOD_ENOUGH = 2, PAUSE_FILLS = 16 };
+enum {
+    GOOD_FEW = 4,
+    WHILE_MS = 10 * 1000,
+    GOOD_ENOUGH = 2,
+    PAUSE_FILLS = 16,
+    GOOD_STEADY = 32,
+};
 
 #define RATE_MIN 0.1
 #define SHARE_KEPT 0.9
+#define SHARE_BELOW 0.95
+#define SHARE_STEADY 0.8
 // Growth with each good answer, and at most in a second: far from the rate that
 // was refused, and near it.
 #define GROWTH_FAR (1.0 / 20)
@@ -75,14 +83,30 @@ static uint64_t next_random(struct limit *limit)
 // the less it says.
 static double rate_taken(const struct limit *limit, uint64_t now_ms)
 {
-    double time_ms = (double)(now_ms - limit->since_ms);
+    double time_ms = (double)(now_ms - limit->since_ms), taken;
 
     if (limit->num_good > PAUSE_FILLS) {
         time_ms -=
             (double)limit->paused_ms * (1 - PAUSE_FILLS / limit->num_good);
     }
     // The burst of the first moment says little of a second.
-    return limit->num_good * 1000 / (time_ms < 1000 ? 1000 : time_ms);
+    taken = limit->num_good * 1000 / (time_ms < 1000 ? 1000 : time_ms);
+    // What was taken at that rate for long enough, it bears but for little.
+    if (limit->num_good >= GOOD_STEADY && taken < limit->rate * SHARE_STEADY) {
+        taken = limit->rate * SHARE_STEADY;
+    }
+    return taken;
+}
+
+// A host that took many requests at a rate well below that which it last
+// refused has another reason now: were it believed each time, a refusal here
+// and there would slow a log to a crawl.  One that goes on has a lower limit:
+// it is believed when half and half again have led down to the rate.
+static bool is_odd(const struct limit *limit)
+{
+    return limit->rate > 0 && limit->num_pauses == 1 &&
+           limit->num_good >= GOOD_STEADY &&
+           limit->rate < limit->refused_at * SHARE_BELOW;
 }
 
 static void learn_rate(struct limit *limit, uint64_t asked_ms, uint64_t now_ms)
@@ -92,8 +116,10 @@ static void learn_rate(struct limit *limit, uint64_t asked_ms, uint64_t now_ms)
 
     // A host that was hardly asked anything refuses for another reason, unless
     // it goes on.
-    if (limit->rate > 0 || limit->num_good >= GOOD_FEW || time_ms < WHILE_MS ||
-        limit->num_pauses > 1) {
+    if (is_odd(limit)) {
+        limit->refused_at = (limit->refused_at + limit->rate) / 2;
+    } else if (limit->rate > 0 || limit->num_good >= GOOD_FEW ||
+               time_ms < WHILE_MS || limit->num_pauses > 1) {
         limit->refused_at = limit->rate > taken ? limit->rate : taken;
         limit->rate = taken * SHARE_KEPT;
         if (asked_ms >= LIMIT_ASKED_MIN_MS && limit->num_good >= GOOD_ENOUGH &&

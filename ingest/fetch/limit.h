@@ -6,7 +6,8 @@
 // last refused, or in the last minute, and not less than those of one request
 // in the time of its Retry-After.  From then on each request has a time of its
 // own, first come, first served; good answers raise the rate, slowly near the
-// one that was refused, quickly where that is far.
+// one that was refused, quickly where that is far.  A refusal that follows many
+// good answers at a lower rate than that is a pause and no rate yet.
 //
 // Order     limit_reserve, wait, start, then exactly one limit_good or
 //           limit_refused, or neither for what tells nothing of limits.

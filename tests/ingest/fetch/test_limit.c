@@ -15,7 +15,8 @@ struct server {
     unsigned every;        // at random, as it were
     bool tells;            // Retry-After, in whole seconds
     double share_refused;  // at most, of all requests
-    double share_used;     // at least, of what it would bear
+    double share_used;     // at least, of what it would bear; requests a
+                           // second where that does not end
     unsigned num_requests; // that are answered in the end
 };
 
@@ -76,6 +77,11 @@ static const struct server servers[] = {
     {"5 in a second", 0, 0, 5, 1000, 0, true, 0.05, 0.6, 2000},
     {"every 7th", 0, 0, 0, 0, 7, true, 0.15, 0, 300},
     {"every 7th, says nothing", 0, 0, 0, 0, 7, false, 0.15, 0, 300},
+    // One and two of a hundred, whatever the rate: what is not the host's
+    // limit must not become ours.
+    {"every 100th, says nothing", 0, 0, 0, 0, 100, false, 0.02, 5, 20000},
+    {"every 50th, says nothing", 0, 0, 0, 0, 50, false, 0.03, 2.5, 20000},
+    {"every 100th, says when", 0, 0, 0, 0, 100, true, 0.02, 8, 20000},
 };
 
 // ---------------------------------------------------------------- a client
@@ -143,11 +149,10 @@ static void no_limit_is_exceeded_twice_in_a_row(void **state)
         double bears = server->rate > 0 ? server->rate
                        : server->num > 0
                            ? (double)server->num * 1000 / server->in_ms
-                           : 0;
+                           : 1;
         double share = (double)outcome.num_refused / outcome.num_sent;
-        double used = bears > 0 ? (double)server->num_requests * 1000 /
-                                      ((double)outcome.ms * bears)
-                                : 1;
+        double used =
+            (double)server->num_requests * 1000 / ((double)outcome.ms * bears);
 
         test_case = server->name;
         if (outcome.twice > 0 || share > server->share_refused ||
