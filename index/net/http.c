@@ -767,7 +767,25 @@ const char *http_reason(unsigned status)
 
 void http_write_status(struct buffer *out, unsigned status)
 {
-    buffer_printf(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+    if (status == 200) { // most often
+        buffer_append_text(out, "HTTP/1.1 200 OK\r\n");
+    } else {
+        buffer_printf(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+    }
+}
+
+void http_write_length(struct buffer *out, uint64_t len)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + len % 10);
+        len /= 10;
+    } while (len > 0);
+    buffer_append_text(out, "Content-Length: ");
+    buffer_append(out, bytes_of(digits + at, sizeof digits - at));
+    buffer_append_text(out, "\r\n");
 }
 
 void http_write_chunk(struct buffer *out, struct bytes bytes)

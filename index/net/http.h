@@ -139,6 +139,9 @@ void http_write_get(struct buffer *out, const char *host, struct bytes target,
 // empty line are the caller's.
 void http_write_status(struct buffer *out, unsigned status);
 
+// http_write_length appends "Content-Length: N" and its line end.
+void http_write_length(struct buffer *out, uint64_t len);
+
 // http_reason is the reason phrase of a status, "" when it is not known.
 const char *http_reason(unsigned status);
 

@@ -10,8 +10,7 @@
 
 struct asking {
     enum asking_kind kind;
-    asking_snapshot *snapshot;
-    void *context;
+    struct asking_source *source;
     struct arena arena; // of the filters
     struct arena line_arena;
     struct filters filters;
@@ -20,17 +19,42 @@ struct asking {
     struct native native;
 };
 
+void asking_free(struct asking *spare)
+{
+    if (spare == NULL) return;
+    arena_cleanup(&spare->line_arena);
+    arena_cleanup(&spare->arena);
+    free(spare);
+}
+
 static void drop(struct reply *reply)
 {
     struct asking *a = reply->state;
 
     answer_close(a->answer);
     native_cleanup(&a->native);
-    arena_cleanup(&a->line_arena);
-    arena_cleanup(&a->arena);
-    free(a);
+    asking_free(a->source->spare);
+    a->source->spare = a;
     reply->state = NULL;
     reply->drop = NULL;
+}
+
+// The one before is as good as a new one, and has its memory.
+static struct asking *make(enum asking_kind kind, struct asking_source *source)
+{
+    struct asking *a = source->spare;
+
+    source->spare = NULL;
+    if (a == NULL) a = calloc(1, sizeof *a);
+    if (a == NULL) return NULL;
+    arena_reset(&a->arena);
+    arena_reset(&a->line_arena);
+    *a = (struct asking){.kind = kind,
+                         .source = source,
+                         .arena = a->arena,
+                         .line_arena = a->line_arena,
+                         .native.stream = kind == ASKING_LINES};
+    return a;
 }
 
 // What one piece is made from.
@@ -103,7 +127,7 @@ static bool more(struct reply *reply, struct err *err)
     struct snapshot *snapshot;
     bool ok;
 
-    if (!a->snapshot(a->context, &snapshot, err)) return false;
+    if (!a->source->snapshot(a->source->context, &snapshot, err)) return false;
     ok = lmdb_try(a->kind == ASKING_COUNT ? more_of_count : more_of_answer,
                   &(struct piece){a, snapshot, reply}, err);
     if (ok ? !reply->whole : err->code == ERR_COLD) {
@@ -126,7 +150,7 @@ static bool ask(struct asking *a, struct bytes what, const char *label,
     struct snapshot *snapshot;
 
     if (!question_parse(&a->question, &a->filters, what, label, arena, err) ||
-        !a->snapshot(a->context, &snapshot, err)) {
+        !a->source->snapshot(a->source->context, &snapshot, err)) {
         return false;
     }
     native_begin(&a->native);
@@ -138,17 +162,13 @@ static bool ask(struct asking *a, struct bytes what, const char *label,
 }
 
 bool asking_begin(struct reply *reply, enum asking_kind kind,
-                  struct bytes query_string, asking_snapshot *snapshot,
-                  void *context, struct err *err)
+                  struct bytes query_string, struct asking_source *source,
+                  struct err *err)
 {
-    struct asking *a = calloc(1, sizeof *a);
+    struct asking *a = make(kind, source);
     struct bytes text, what = {0};
 
     if (a == NULL) return err_set(err, ERR_MEMORY, "no memory for a question");
-    *a = (struct asking){.kind = kind,
-                         .snapshot = snapshot,
-                         .context = context,
-                         .native.stream = kind == ASKING_LINES};
     reply->state = a;
     reply->drop = drop;
     reply->more = more;

@@ -38,14 +38,21 @@ struct enquiry {
     struct buffer json; // one issuance
 };
 
+void enquiry_free(struct enquiry *e)
+{
+    if (e == NULL) return;
+    arena_cleanup(&e->arena);
+    free(e);
+}
+
 static void drop_enquiry(struct reply *reply)
 {
     struct enquiry *e = reply->state;
 
     answer_close(e->answer);
     buffer_cleanup(&e->json);
-    arena_cleanup(&e->arena);
-    free(e);
+    enquiry_free(e->route->enquiry);
+    e->route->enquiry = e;
     reply->state = NULL;
     reply->drop = NULL;
 }
@@ -173,11 +180,14 @@ static bool begin_enquiry(struct route *route,
                           const struct resp_command *command, bool is_count,
                           struct reply *reply, struct err *err)
 {
-    struct enquiry *e = calloc(1, sizeof *e);
+    struct enquiry *e = route->enquiry;
 
+    route->enquiry = NULL;
+    if (e == NULL) e = calloc(1, sizeof *e);
     if (e == NULL) return err_set(err, ERR_MEMORY, "no memory for a question");
-    e->route = route;
-    e->is_count = is_count;
+    arena_reset(&e->arena);
+    *e = (struct enquiry){
+        .route = route, .arena = e->arena, .is_count = is_count};
     reply->state = e;
     reply->drop = drop_enquiry;
     reply->more = more_of_enquiry;

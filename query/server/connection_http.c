@@ -17,12 +17,14 @@ static void write_head(struct connection *c)
     c->chunked = false;
     http_write_status(&c->out, reply->status);
     if (reply->content_type != NULL) {
-        buffer_printf(&c->out, "Content-Type: %s\r\n", reply->content_type);
+        buffer_append_text(&c->out, "Content-Type: ");
+        buffer_append_text(&c->out, reply->content_type);
+        buffer_append_text(&c->out, "\r\n");
     }
     buffer_append(&c->out, buffer_bytes(&reply->fields));
     if (reply->whole && reply->body.len <= REPLY_PIECE) {
         if (reply->status != 204 && reply->status != 304) {
-            buffer_printf(&c->out, "Content-Length: %zu\r\n", reply->body.len);
+            http_write_length(&c->out, reply->body.len);
         }
     } else if (c->request.minor == 0) {
         c->keep_alive = false; // its end is the connection's

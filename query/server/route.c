@@ -17,6 +17,7 @@ bool route_new(struct route **out, struct index *index,
     route->index = index;
     route->all_metrics = all_metrics;
     route->cold = cold;
+    route->source = (struct asking_source){route_snapshot, route, NULL};
     *out = route;
     return true;
 }
@@ -25,6 +26,8 @@ void route_free(struct route *route)
 {
     if (route == NULL) return;
     snapshot_close(route->snapshot);
+    asking_free(route->source.spare);
+    enquiry_free(route->enquiry);
     free(route);
 }
 
@@ -118,8 +121,7 @@ static bool begin_asking(struct route *route, const struct request *request,
         kind == ASKING_LINES ? "application/x-ndjson" : "application/json";
     reply_field(reply, "Cache-Control", "no-store");
     return route_add_coverage(route, reply, err) &&
-           asking_begin(reply, kind, request->query, route_snapshot, route,
-                        err);
+           asking_begin(reply, kind, request->query, &route->source, err);
 }
 
 static bool get_certs(struct route *route, const struct request *request,

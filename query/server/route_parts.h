@@ -15,8 +15,14 @@ struct route {
     uint64_t whole_second; // 0: not looked at
     const struct metrics *all_metrics;
     struct cold *cold;
-    uint64_t num_faults; // lmdb_num_faults when the snapshot was last sound
+    struct asking_source source;
+    struct enquiry *enquiry; // let go by the command before, for the next
+    uint64_t num_faults;     // lmdb_num_faults when the snapshot was last sound
 };
+
+// enquiry_free frees what a route keeps for commands; NULL is fine.
+struct enquiry;
+void enquiry_free(struct enquiry *enquiry);
 
 // A request as the endpoints see it.
 struct request {
