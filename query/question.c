@@ -161,6 +161,10 @@ static bool unescape(const struct parser *parser, struct bytes text,
 {
     struct buffer plain = {0};
 
+    if (text.len > 0 && memchr(text.data, '\\', text.len) == NULL) {
+        *out = text;
+        return true;
+    }
     if (!text_unescape(&plain, text)) {
         buffer_cleanup(&plain);
         return refuse_what(parser, "escaped form: a backslash is written \\\\,"
@@ -237,16 +241,13 @@ static bool try_prefix(const struct parser *parser, bool *is_prefix)
 {
     struct bytes what = parser->what;
     uint8_t octets[16] = {0};
-    size_t len, slash = 0;
+    const uint8_t *found = memchr(what.data, '/', what.len);
+    size_t len, slash;
 
     *is_prefix = false;
-    while (slash < what.len && what.data[slash] != '/') {
-        slash++;
-    }
-    if (slash == what.len ||
-        !names_parse_ip(bytes_of(what.data, slash), octets, &len)) {
-        return true;
-    }
+    if (found == NULL) return true;
+    slash = (size_t)(found - what.data);
+    if (!names_parse_ip(bytes_of(what.data, slash), octets, &len)) return true;
     *is_prefix = true;
     return parse_prefix(parser, octets, len, bytes_of(what.data, slash),
                         bytes_of(what.data + slash + 1, what.len - slash - 1));
@@ -351,21 +352,32 @@ static const struct {
     {"ip-octets:", TERM_IP_OCTETS, parse_ip_octets},
 };
 
-static bool parse_what(const struct parser *parser)
+// Tells whether WHAT begins with the word of a form, and then reads it by that.
+static bool try_forms(const struct parser *parser, bool *is_form)
 {
-    bool is_prefix;
-
+    *is_form = false;
+    if (memchr(parser->what.data, ':', parser->what.len) == NULL) return true;
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         struct bytes rest = parser->what;
 
         if (!bytes_starts_with(rest, bytes_from_text(forms[i].prefix))) {
             continue;
         }
+        *is_form = true;
         (void)bytes_skip(&rest, strlen(forms[i].prefix));
         parser->question->kind = QUESTION_HASH;
         return refuse_scope(parser) &&
                forms[i].parse(parser, forms[i].kind, rest);
     }
+    return true;
+}
+
+static bool parse_what(const struct parser *parser)
+{
+    bool is_form, is_prefix;
+
+    if (!try_forms(parser, &is_form)) return false;
+    if (is_form) return true;
     if (!try_prefix(parser, &is_prefix)) return false;
     return is_prefix || parse_name(parser);
 }
@@ -385,6 +397,7 @@ static bool settle_ranges(const struct parser *parser)
     struct question_range *ranges = question->ranges;
     size_t num = 1;
 
+    if (question->num_ranges == 1) return true;
     qsort(ranges, question->num_ranges, sizeof *ranges, compare_ranges);
     for (size_t i = 1; i < question->num_ranges; i++) {
         struct question_range *last = &ranges[num - 1];

@@ -51,9 +51,15 @@ static const struct sighting *find_twin(const struct show *show, size_t num,
 static void note_entry(struct show *show, const struct entry *entry)
 {
     struct issuance *out = show->out;
+    const struct sha256_hash *issuer = entry->bytes.chain;
 
     if (entry->bytes.num_chain == 0) return;
-    out->issuers[out->num_issuers++] = entry->bytes.chain[0];
+    // Mostly it is the same one.
+    if (out->num_issuers > 0 &&
+        sha256_equal(&out->issuers[out->num_issuers - 1], issuer)) {
+        return;
+    }
+    out->issuers[out->num_issuers++] = *issuer;
 }
 
 // Of what is not at hand, and of which many may be, only that is kept which has
@@ -164,8 +170,10 @@ static bool read_sightings(struct show *show)
         if (i == 0) note_first(show, sighting->entry);
     }
     out->num_sightings = group->num_members;
-    qsort(out->sightings, out->num_sightings, sizeof *out->sightings,
-          compare_sightings);
+    if (out->num_sightings > 1) {
+        qsort(out->sightings, out->num_sightings, sizeof *out->sightings,
+              compare_sightings);
+    }
     out->shown = &out->sightings[0];
     for (size_t i = out->num_sightings; i > 0; i--) {
         if (out->sightings[i - 1].facts.type == LEAF_X509) {
@@ -184,6 +192,7 @@ static void settle_issuers(struct issuance *out)
 {
     size_t num = 0;
 
+    if (out->num_issuers < 2) return;
     qsort(out->issuers, out->num_issuers, sizeof *out->issuers, compare_hashes);
     for (size_t i = 0; i < out->num_issuers; i++) {
         if (num == 0 ||
@@ -325,14 +334,27 @@ struct match_list {
     size_t num, room;
 };
 
+static bool is_last(const struct match_list *list, struct bytes name,
+                    uint32_t bit)
+{
+    const struct match *last;
+
+    if (list->num == 0) return false;
+    last = &list->matches[list->num - 1];
+    return last->via == bit && bytes_equal(last->name, name);
+}
+
 static bool add_match(struct show *show, struct match_list *list,
                       struct bytes name, uint32_t via)
 {
-    for (uint32_t bit = 1; bit != 0; bit <<= 1) {
-        if ((via & bit) == 0 || names_via_word(bit) == NULL) continue;
+    for (uint32_t rest = via; rest != 0; rest &= rest - 1) {
+        uint32_t bit = rest & -rest;
+
+        // Entry after entry has the same.
+        if (names_via_word(bit) == NULL || is_last(list, name, bit)) continue;
         if (list->num == list->room) {
             size_t room = list->room == 0 ? 8 : 2 * list->room;
-            struct match *more = arena_zalloc(show->arena, room, sizeof *more);
+            struct match *more = arena_alloc(show->arena, room * sizeof *more);
 
             if (more == NULL) return no_memory(show);
             if (list->num > 0) {
@@ -353,6 +375,7 @@ static bool add_term(struct show *show, struct match_list *list,
     struct bytes name;
     bool ok;
 
+    if (names_is_text(kind)) return add_match(show, list, value, via);
     names_append_term(&text, kind, value);
     ok =
         buffer_ok(&text) && arena_copy(show->arena, buffer_bytes(&text), &name);
@@ -519,7 +542,7 @@ static bool find_matches(struct show *show)
                          : match_entries(show, &list))) {
         return false;
     }
-    if (list.num > 0) {
+    if (list.num > 1) {
         qsort(list.matches, list.num, sizeof *list.matches, compare_matches);
     }
     for (size_t i = 0; i < list.num; i++) {

@@ -142,6 +142,9 @@ void names_append_ip(struct buffer *out, struct bytes octets);
 // certificate and of a question: without blanks around it, else as it stands.
 struct bytes names_cn_text(struct bytes text);
 
+// names_is_text tells whether the value of such a term is its text.
+bool names_is_text(enum term_kind kind);
+
 // names_append_term appends a term as answers show it, not yet escaped: a DNS
 // name, an address, a common name; hex for what has no text.
 void names_append_term(struct buffer *out, enum term_kind kind,

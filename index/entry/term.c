@@ -27,15 +27,19 @@ struct bytes names_cn_text(struct bytes text)
     return host_trim_blanks(text);
 }
 
+bool names_is_text(enum term_kind kind)
+{
+    return kind == TERM_DNS || kind == TERM_IRREGULAR || kind == TERM_CN_TEXT;
+}
+
 void names_append_term(struct buffer *out, enum term_kind kind,
                        struct bytes value)
 {
-    switch (kind) {
-    case TERM_DNS:
-    case TERM_IRREGULAR:
-    case TERM_CN_TEXT:
+    if (names_is_text(kind)) {
         buffer_append(out, value);
         return;
+    }
+    switch (kind) {
     case TERM_IPV4:
     case TERM_IPV6:
         names_append_ip(out, value);
