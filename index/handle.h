@@ -85,6 +85,7 @@ struct snapshot {
     struct snapshot_issuer issuers[ISSUERS_KEPT]; // by number
     struct snapshot_issuer_key issuer_keys[ISSUER_KEYS_KEPT];
     struct memo memo;
+    struct snapshot_guest *guest; // NULL: none
 };
 
 // A write: one transaction under write_mutex.

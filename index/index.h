@@ -145,6 +145,13 @@ size_t snapshot_num_runs(const struct snapshot *snapshot);
 // all when the snapshot moves to another state.
 struct memo *snapshot_memo(struct snapshot *snapshot);
 
+// snapshot_guest is the place where whoever asks keeps one thing with the
+// snapshot; NULL at first.  snapshot_close has it dropped.
+struct snapshot_guest {
+    void (*drop)(struct snapshot_guest *guest);
+};
+struct snapshot_guest **snapshot_guest(struct snapshot *snapshot);
+
 // snapshot_num_logs and snapshot_log list the logs, by number.
 size_t snapshot_num_logs(const struct snapshot *snapshot);
 const struct index_log *snapshot_log(const struct snapshot *snapshot,

@@ -160,6 +160,7 @@ void snapshot_close(struct snapshot *snapshot)
     lmdb_abort(snapshot->txn);
     zstd_codec_free(snapshot->codec);
     memo_cleanup(&snapshot->memo);
+    if (snapshot->guest != NULL) snapshot->guest->drop(snapshot->guest);
     free(snapshot->logs);
     free(snapshot);
 }
@@ -196,6 +197,11 @@ void snapshot_park(struct snapshot *snapshot)
 struct memo *snapshot_memo(struct snapshot *snapshot)
 {
     return &snapshot->memo;
+}
+
+struct snapshot_guest **snapshot_guest(struct snapshot *snapshot)
+{
+    return &snapshot->guest;
 }
 
 // ------------------------------------------------------------ logs

@@ -12,64 +12,14 @@
 // In key order (pages of a range) one walk suffices: an issuance is shown at
 // the first of its postings, which its own names tell.
 
-#include "query/answer.h"
+#include "query/answer_parts.h"
 
-#include <stdlib.h>
-
-#include "index/store/keys.h"
-#include "query/known.h"
-#include "query/matching.h"
 #include "query/page.h"
-#include "query/picks.h"
 #include "query/show.h"
-#include "query/sieve.h"
-#include "query/walk.h"
 
-enum {
-    STEP_POSTINGS = 256,      // looked at in one call of answer_next
-    COUNT_PICKS_MAX = 200000, // in one pass of a count
-};
+enum { STEP_POSTINGS = 256 }; // looked at in one call of answer_next
 
-enum phase { PHASE_WALK, PHASE_SHOW, PHASE_END };
-
-struct answer {
-    const struct question *question;
-    bool counting;
-    bool keyed;
-    uint64_t limit; // 0: none
-    size_t most;    // picks of a pass
-    uint64_t end_id;
-    struct sieve sieve;
-    struct walk walk;
-    enum phase phase;
-
-    // The postings of a short answer.
-    bool has_tried;    // to gather them
-    bool in_gathering; // they are being looked at
-    size_t next_gathered;
-    struct gathering gathering;
-    struct arena gathering_arena;
-
-    // What a pass learnt.
-    struct shelf shelf;
-    struct known known;
-
-    struct picks picks;
-    size_t next_pick;
-    bool has_after; // the position behind which a pass begins
-    uint64_t after;
-
-    uint64_t shown; // the pick that the shelf was emptied for; 0: none
-    uint64_t given;
-    bool cut, order_found;
-    struct buffer cursor;
-    struct buffer key; // by key: the last one given, at id `after`
-
-    struct arena page_arena, arena, scratch;
-    struct issuance issuance;
-};
-
-static bool no_memory(struct err *err)
+bool answer_no_memory(struct err *err)
 {
     return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
 }
@@ -78,7 +28,7 @@ static bool no_memory(struct err *err)
 
 // How many a pass looks for: one more than the page, to know whether something
 // follows it.
-static void begin_pass(struct answer *answer)
+void answer_begin_pass(struct answer *answer)
 {
     uint64_t most = answer->most;
     uint64_t left = answer->limit - answer->given;
@@ -328,7 +278,7 @@ static bool show_pick(struct answer *answer, struct snapshot *snapshot,
     }
     if (answer->next_pick == answer->picks.num) {
         if (answer->picks.overflow) {
-            begin_pass(answer);
+            answer_begin_pass(answer);
         } else {
             end_answer(answer, false);
         }
@@ -406,7 +356,7 @@ static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
         known_set_done(&answer->known, &group);
         buffer_reset(&answer->key);
         buffer_append(&answer->key, item.key);
-        if (!buffer_ok(&answer->key)) return no_memory(err);
+        if (!buffer_ok(&answer->key)) return answer_no_memory(err);
         answer->after = item.id;
         *step = ANSWER_ISSUANCE;
         return true;
@@ -415,125 +365,6 @@ static bool walk_keyed(struct answer *answer, struct snapshot *snapshot,
 }
 
 // ------------------------------------------------------------- the face
-
-// Pages of a range come in key order unless asked otherwise; one key has its
-// postings in the order found anyway.
-static bool is_keyed(const struct question *question)
-{
-    const struct filters *filters = question->filters;
-    bool paged = filters->limit != 0 || filters->has_after;
-
-    if (filters->order == ORDER_KEY) {
-        return question_is_range(question) || question->num_ranges > 1;
-    }
-    return paged && filters->order == ORDER_DEFAULT &&
-           question_is_range(question);
-}
-
-static bool begin_page(struct answer *answer, struct err *err)
-{
-    struct page page;
-
-    if (!page_parse(&page, answer->question, answer->keyed, &answer->page_arena,
-                    err)) {
-        return false;
-    }
-    answer->has_after = true;
-    answer->after = page.id;
-    if (!answer->keyed) return true;
-    if (page.end_id > answer->end_id) {
-        return err_set(err, ERR_USAGE,
-                       "%safter: this cursor came from another"
-                       " index",
-                       answer->question->filters->as_options ? "--" : "");
-    }
-    answer->end_id = page.end_id;
-    answer->walk.end_id = page.end_id;
-    walk_restart_key(&answer->walk, page.key, page.id);
-    return true;
-}
-
-static bool begin(struct answer *answer, const struct question *question,
-                  struct snapshot *snapshot, uint64_t now_ms, struct err *err)
-{
-    const struct filters *filters = question->filters;
-
-    answer->end_id = snapshot_next_id(snapshot);
-    if (!answer->counting) {
-        answer->keyed = is_keyed(question);
-        answer->limit = filters->limit;
-    }
-    if (!sieve_init(&answer->sieve, filters, snapshot, now_ms, err) ||
-        !walk_init(&answer->walk, question,
-                   !question_is_range(question) && !answer->keyed,
-                   answer->end_id, err)) {
-        return false;
-    }
-    if (filters->has_after && !answer->counting && !begin_page(answer, err)) {
-        return false;
-    }
-    if (!answer->keyed) begin_pass(answer);
-    return true;
-}
-
-static bool open_answer(struct answer **out, const struct question *question,
-                        struct snapshot *snapshot, uint64_t now_ms,
-                        bool counting, struct err *err)
-{
-    struct answer *answer = calloc(1, sizeof *answer);
-
-    if (answer == NULL) return no_memory(err);
-    answer->question = question;
-    answer->counting = counting;
-    answer->most = counting ? COUNT_PICKS_MAX : ANSWER_SORTED_MAX;
-    if (!begin(answer, question, snapshot, now_ms, err)) {
-        answer_close(answer);
-        return false;
-    }
-    *out = answer;
-    return true;
-}
-
-bool answer_open(struct answer **out, const struct question *question,
-                 struct snapshot *snapshot, uint64_t now_ms, struct err *err)
-{
-    return open_answer(out, question, snapshot, now_ms, false, err);
-}
-
-bool answer_open_count(struct answer **out, const struct question *question,
-                       struct snapshot *snapshot, uint64_t now_ms,
-                       struct err *err)
-{
-    return open_answer(out, question, snapshot, now_ms, true, err);
-}
-
-void answer_set_sorted_max(struct answer *answer, size_t most)
-{
-    answer->most = most;
-    if (!answer->keyed) begin_pass(answer);
-}
-
-void answer_want(struct answer *answer, unsigned parts)
-{
-    answer->shelf.parts |= parts;
-}
-
-void answer_close(struct answer *answer)
-{
-    if (answer == NULL) return;
-    walk_cleanup(&answer->walk);
-    sieve_cleanup(&answer->sieve);
-    known_cleanup(&answer->known);
-    shelf_cleanup(&answer->shelf);
-    arena_cleanup(&answer->gathering_arena);
-    picks_cleanup(&answer->picks);
-    buffer_cleanup(&answer->cursor);
-    buffer_cleanup(&answer->key);
-    arena_cleanup(&answer->page_arena);
-    arena_cleanup(&answer->arena);
-    arena_cleanup(&answer->scratch);
-    free(answer);
-}
 
 bool answer_next(struct answer *answer, struct snapshot *snapshot,
                  enum answer_step *step, const struct issuance **issuance,
@@ -558,7 +389,7 @@ bool answer_next(struct answer *answer, struct snapshot *snapshot,
     // A cursor may have stepped over what was not there to be compared.
     if (!ok && err->code == ERR_COLD) walk_park(&answer->walk);
     if (answer->phase == PHASE_END) *step = ANSWER_END;
-    if (answer->cursor.failed) return no_memory(err);
+    if (answer->cursor.failed) return answer_no_memory(err);
     return ok;
 }
 

@@ -36,7 +36,12 @@ static void grow_done(struct known *known)
 
 void known_reset(struct known *known)
 {
-    forget_done(known);
+    if (known->done_slots == DONE_SLOTS_FIRST) {
+        memset(known->done, 0, DONE_SLOTS_FIRST * sizeof *known->done);
+        known->num_done = 0;
+    } else {
+        forget_done(known);
+    }
     known->num_kept = 0;
     arena_reset(&known->arena);
 }

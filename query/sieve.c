@@ -54,7 +54,8 @@ bool sieve_init(struct sieve *sieve, const struct filters *filters,
 {
     size_t num_logs = snapshot_num_logs(snapshot);
 
-    *sieve = (struct sieve){.filters = filters, .now_ms = now_ms};
+    sieve->filters = filters;
+    sieve->now_ms = now_ms;
     if (filters->logs.num == 0) return true;
     sieve->logs = calloc(filters->logs.num * num_logs + 1, sizeof *sieve->logs);
     if (sieve->logs == NULL) {
@@ -66,6 +67,14 @@ bool sieve_init(struct sieve *sieve, const struct filters *filters,
         }
     }
     return true;
+}
+
+void sieve_reset(struct sieve *sieve)
+{
+    free(sieve->logs);
+    sieve->logs = NULL;
+    sieve->num_logs = 0;
+    arena_reset(&sieve->scratch);
 }
 
 void sieve_cleanup(struct sieve *sieve)

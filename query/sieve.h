@@ -19,10 +19,14 @@ struct sieve {
     struct arena scratch;
 };
 
-// sieve_init binds the filters to an index.  ERR_USAGE: it has no such log.
+// sieve_init binds the filters of an empty sieve to an index.  ERR_USAGE: it
+// has no such log.
 MUST_USE bool sieve_init(struct sieve *sieve, const struct filters *filters,
                          const struct snapshot *snapshot, uint64_t now_ms,
                          struct err *err);
+
+// sieve_reset lets go of the filters; sieve_init may follow.
+void sieve_reset(struct sieve *sieve);
 
 // sieve_cleanup frees it.
 void sieve_cleanup(struct sieve *sieve);

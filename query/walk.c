@@ -15,22 +15,39 @@ struct walk_source {
 bool walk_init(struct walk *walk, const struct question *question, bool by_id,
                uint64_t end_id, struct err *err)
 {
-    *walk =
-        (struct walk){.question = question, .by_id = by_id, .end_id = end_id};
-    walk->sources = calloc(question->num_ranges, sizeof *walk->sources);
-    if (walk->sources == NULL) {
-        return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
+    size_t num = question->num_ranges;
+
+    if (num > walk->room) {
+        struct walk_source *sources =
+            realloc(walk->sources, num * sizeof *sources);
+
+        if (sources == NULL) {
+            return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
+        }
+        walk->sources = sources;
+        walk->room = num;
     }
+    memset(walk->sources, 0, num * sizeof *walk->sources);
+    walk->question = question;
+    walk->by_id = by_id;
+    walk->end_id = end_id;
+    walk_restart(walk, false, 0);
     return true;
 }
 
 void walk_park(struct walk *walk)
 {
-    for (size_t i = 0; walk->sources && i < walk->question->num_ranges; i++) {
+    for (size_t i = 0; walk->question && i < walk->question->num_ranges; i++) {
         cursor_close(walk->sources[i].cursor);
         walk->sources[i].cursor = NULL;
         walk->sources[i].has_head = false;
     }
+}
+
+void walk_reset(struct walk *walk)
+{
+    walk_park(walk);
+    walk->question = NULL;
 }
 
 void walk_cleanup(struct walk *walk)

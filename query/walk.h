@@ -26,6 +26,7 @@ struct walk {
     bool by_id;
     uint64_t end_id;             // ids from here on do not exist
     struct walk_source *sources; // one for each range
+    size_t room;                 // for sources
     size_t current;              // the source of the last posting
     bool has_last;
     uint64_t last_id;
@@ -34,7 +35,8 @@ struct walk {
     bool again; // the last posting is given again
 };
 
-// walk_init sets out; `by_id` asks for the order found and needs exact keys.
+// walk_init sets out, also where walk_reset came before; `by_id` asks for the
+// order found and needs exact keys.
 MUST_USE bool walk_init(struct walk *walk, const struct question *question,
                         bool by_id, uint64_t end_id, struct err *err);
 
@@ -54,6 +56,9 @@ void walk_again(struct walk *walk);
 
 // walk_park gives back the cursors.
 void walk_park(struct walk *walk);
+
+// walk_reset parks it and lets go of the question.
+void walk_reset(struct walk *walk);
 
 // walk_cleanup frees it.
 void walk_cleanup(struct walk *walk);

@@ -762,6 +762,74 @@ static void comes_as_found_when_long(void **state)
     }
 }
 
+// Opens what is asked and takes the first step, as one that is given up.
+static struct answer *begin(struct question *question, struct filters *filters,
+                            const char *query, struct snapshot *snapshot)
+{
+    enum answer_step step;
+    const struct issuance *issuance;
+    struct answer *answer;
+    struct err err = {0};
+
+    parse(question, filters, query);
+    CHECK(
+        answer_open(&answer, question, snapshot, NOW_S * UINT64_C(1000), &err));
+    CHECK(answer_next(answer, snapshot, &step, &issuance, &err));
+    return answer;
+}
+
+static void check_same(const struct found *a, const struct found *b)
+{
+    CHECK(a->num == b->num && a->count == b->count);
+    CHECK(a->has_count == b->has_count && a->order_found == b->order_found);
+    CHECK(strcmp(a->cursor, b->cursor) == 0);
+    for (size_t i = 0; i < a->num; i++) {
+        CHECK(a->ids[i] == b->ids[i] && a->dates[i] == b->dates[i]);
+    }
+}
+
+// What one snapshot is asked one after the other, and meanwhile, is answered as
+// if it were asked alone; an answer may end after its snapshot.
+static void answers_of_one_snapshot_are_apart(void **state)
+{
+    static const char *const filters_of[] = {"", "&limit=2", "&type=final",
+                                             "&limit=3&order=found"};
+    struct snapshot *snapshot = planted_snapshot(&planted);
+    struct question question, others[6];
+    struct filters filters, others_filters[6];
+    struct answer *answer, *held[6];
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(held); i++) {
+        held[i] = begin(&others[i], &others_filters[i],
+                        "q=com&subdomains=1&limit=1", snapshot);
+        answer_park(held[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(whats) * COUNT_OF(filters_of); i++) {
+        size_t k = i % COUNT_OF(whats);
+        char query[256], what[64];
+        static struct found alone, found;
+
+        encode(what, sizeof what, whats[k].what);
+        (void)snprintf(query, sizeof query, "q=%s%s%s", what, whats[k].scope,
+                       filters_of[i / COUNT_OF(whats)]);
+        test_case = query;
+        ask(&alone, query);
+        answer = begin(&question, &filters, query, snapshot);
+        answer_close(answer);
+        CHECK(answer_open(&answer, &question, snapshot, NOW_S * UINT64_C(1000),
+                          &err));
+        collect(&found, answer, snapshot);
+        answer_close(answer);
+        check_same(&found, &alone);
+        if (i < COUNT_OF(held) - 1) answer_close(held[i]);
+    }
+    snapshot_close(snapshot);
+    answer_close(held[COUNT_OF(held) - 1]);
+    arena_reset(&arena);
+}
+
 // ------------------------------------------------------------ single ones
 
 static void check_issuance(const char *query,
@@ -973,6 +1041,7 @@ int main(void)
         cmocka_unit_test(pages_are_the_whole),
         cmocka_unit_test(comes_as_found_when_long),
         cmocka_unit_test(tells_coverage),
+        cmocka_unit_test(answers_of_one_snapshot_are_apart),
         cmocka_unit_test(finds_by_hashes),
         cmocka_unit_test(refuses_what_is_no_cursor),
         cmocka_unit_test(refuses_another_questions_cursor),
