@@ -160,6 +160,11 @@ static size_t decode_wide(uint8_t *out, struct bytes text)
 
 #endif
 
+size_t base64_decode_begin(uint8_t *out, struct bytes text)
+{
+    return 4 * decode_wide(out, text);
+}
+
 bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text)
 {
     *out_len = 0;

@@ -20,6 +20,12 @@ static inline size_t base64_len_max(size_t text_len)
 // base64_decode decodes `text` into `out`, which may be text.data itself.
 MUST_USE bool base64_decode(uint8_t *out, size_t *out_len, struct bytes text);
 
+// base64_decode_begin decodes digits from the front of `text` as long as they
+// come in whole blocks, and says how many that were: groups of four, before
+// anything else, and 0 where the processor has no instructions for it.  So text
+// of which the end is not known yet is read once, in place too.
+size_t base64_decode_begin(uint8_t *out, struct bytes text);
+
 // base64_decode_portable is the same without instructions of its own.
 MUST_USE bool base64_decode_portable(uint8_t *out, size_t *out_len,
                                      struct bytes text);

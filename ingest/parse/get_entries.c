@@ -144,26 +144,34 @@ static bool read_string(struct scanner *scan, struct bytes *out)
 }
 
 // The value of leaf_input or extra_data, decoded in place.  Nearly all of an
-// answer's bytes pass through here: the quote and a backslash are looked for
-// by memchr, and only a string with a backslash goes the long way.
+// answer's bytes pass through here, once: digits are decoded as long as they
+// come, the quote is looked for in what is left, and only with a backslash
+// there does that go the long way.
 static bool read_base64(struct scanner *scan, struct bytes *out)
 {
     struct bytes text;
-    uint8_t *begin, *quote;
-    size_t len;
+    uint8_t *begin, *rest, *quote;
+    size_t num_digits, len;
 
     if (!take(scan, '"')) return refuse(scan, "string expected");
     begin = scan->at;
-    quote = memchr(begin, '"', (size_t)(scan->end - begin));
+    num_digits = base64_decode_begin(
+        begin, bytes_of(begin, (size_t)(scan->end - begin)));
+    rest = begin + num_digits;
+    quote = memchr(rest, '"', (size_t)(scan->end - rest));
     if (quote == NULL) return refuse(scan, "string does not end");
-    text = bytes_of(begin, (size_t)(quote - begin));
-    if (memchr(begin, '\\', text.len) == NULL) {
+    text = bytes_of(rest, (size_t)(quote - rest));
+    if (memchr(rest, '\\', text.len) == NULL) {
         scan->at = quote + 1;
-    } else if (!read_string(scan, &text)) {
-        return false;
+    } else {
+        scan->at = rest;
+        if (!read_string(scan, &text)) return false;
     }
-    if (!base64_decode(begin, &len, text)) return refuse(scan, "bad base64");
-    *out = bytes_of(begin, len);
+    num_digits = base64_len_max(num_digits);
+    if (!base64_decode(begin + num_digits, &len, text)) {
+        return refuse(scan, "bad base64");
+    }
+    *out = bytes_of(begin, num_digits + len);
     return true;
 }
 
