@@ -255,6 +255,7 @@ int main(int argc, char **argv)
         !snapshot_open(&bench.snapshot, index, &err)) {
         die("%s", err.text);
     }
+    snapshot_trust(bench.snapshot);
     randomness = random_for(1, "answer", 0);
     collect_names(&bench);
     if (argc == 2) {

@@ -109,6 +109,7 @@ static void open_all(struct lookup *lookup, const char *name)
         !snapshot_open(&lookup->snapshot, lookup->index, &err)) {
         die("%s: %s", lookup->dir, err.text);
     }
+    snapshot_trust(lookup->snapshot);
     if (name != NULL) {
         figures_set(&lookup->figures, name,
                     (double)(measure_now_ns() - begun) / 1e9);
@@ -436,6 +437,7 @@ static void compact(struct lookup *lookup)
     if (!snapshot_open(&lookup->snapshot, lookup->index, &err)) {
         die("%s", err.text);
     }
+    snapshot_trust(lookup->snapshot);
 }
 
 int main(int argc, char **argv)

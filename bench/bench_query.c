@@ -617,6 +617,7 @@ static struct snapshot *open_index(struct index **index)
         !snapshot_open(&snapshot, *index, &err)) {
         die("%s", err.text);
     }
+    snapshot_trust(snapshot);
     return snapshot;
 }
 

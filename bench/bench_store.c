@@ -474,6 +474,7 @@ static void read_segment(void)
 {
     struct segment *segment;
     struct segment_reader *reader;
+    struct segment_shared *shared;
     struct segment_facts facts;
     struct record record;
     struct bytes plain;
@@ -482,7 +483,9 @@ static void read_segment(void)
     double ns[2];
 
     OR_DIE(segment_open(&segment, path_of("segment"), &err));
-    OR_DIE(segment_reader_open(&reader, segment, &err));
+    OR_DIE(segment_shared_new(&shared, &err));
+    OR_DIE(segment_reader_open(&reader, segment, shared, &err));
+    segment_reader_trust(reader);
     num = segment_stat(segment)->end_id;
     for (int kind = 0; kind < 2; kind++) {
         start = measure_cpu_ns();
@@ -501,6 +504,7 @@ static void read_segment(void)
            "them\n",
            ns[0], ns[1]);
     segment_reader_close(reader);
+    segment_shared_free(shared);
     segment_close(segment);
     (void)unlink(path_of("segment"));
 }

@@ -462,6 +462,7 @@ static bool place_run(const struct cursor *cursor, struct source *source,
         return false;
     }
     run_cursor_set_gate(source->run, cursor->snapshot->gate);
+    if (cursor->snapshot->trusts) run_cursor_trust(source->run);
     source->is_placed = true;
     if (cursor->whole) {
         memcpy(after_short, cursor->shortened, sizeof cursor->shortened);

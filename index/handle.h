@@ -40,6 +40,8 @@ struct index {
 struct snapshot_segment {
     struct index_file *file;
     struct segment_reader *reader; // NULL until it is needed
+    size_t bytes;                  // that it took when last looked at
+    bool is_used;                  // since the hand came by
 };
 
 // An issuer's number and what it stands for, as read last.
@@ -73,11 +75,14 @@ struct snapshot {
     struct catalogue_counts counts;
     struct index_log *logs;
     size_t num_logs;
-    struct zstd_codec *codec;
-    struct catalogue_file *list; // segments first
+    bool trusts;                   // snapshot_trust
+    struct segment_shared *shared; // by the segments' readers
+    struct catalogue_file *list;   // segments first
     size_t num_list;
     struct snapshot_segment *segments; // by first id
-    size_t num_segments, num_readers;
+    size_t num_segments;
+    size_t reader_bytes, reader_bytes_max; // of all segments' readers
+    size_t hand; // the segment whose reader may be closed next
     struct snapshot_run *runs;
     size_t num_runs;
     struct cursor *idle_cursors; // kept for the next cursor_open

@@ -13,7 +13,9 @@ enum {
     ARENA_KEEP_MAX = 1024 * 1024, // see snapshot_frontier
     DAY_MS = 24 * 60 * 60 * 1000,
     LIST_TRIES_MAX = 20,
-    READERS_MAX = 32, // of segments, open in one snapshot
+    // What readers of segments take in one snapshot, mostly templates: 0.3 MiB
+    // each, and threads share them.
+    READER_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 // ------------------------------------------------------------ open and close
@@ -41,8 +43,8 @@ static void drop_files(struct snapshot *snapshot)
     snapshot->segments = NULL;
     snapshot->runs = NULL;
     snapshot->list = NULL;
-    snapshot->num_segments = snapshot->num_readers = 0;
-    snapshot->num_runs = snapshot->num_list = 0;
+    snapshot->num_segments = snapshot->num_runs = snapshot->num_list = 0;
+    snapshot->reader_bytes = snapshot->hand = 0;
 }
 
 static int compare_segments(const void *a, const void *b)
@@ -143,8 +145,9 @@ bool snapshot_open(struct snapshot **out, struct index *index, struct err *err)
 
     if (snapshot == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
     snapshot->index = index;
+    snapshot->reader_bytes_max = READER_BYTES_MAX;
     if (!lmdb_begin(&snapshot->txn, index->env, false, err) ||
-        !zstd_codec_new(&snapshot->codec, err) || !load(snapshot, err)) {
+        !segment_shared_new(&snapshot->shared, err) || !load(snapshot, err)) {
         snapshot_close(snapshot);
         return false;
     }
@@ -158,7 +161,7 @@ void snapshot_close(struct snapshot *snapshot)
     snapshot_drop_cursors(snapshot);
     drop_files(snapshot);
     lmdb_abort(snapshot->txn);
-    zstd_codec_free(snapshot->codec);
+    segment_shared_free(snapshot->shared);
     memo_cleanup(&snapshot->memo);
     if (snapshot->guest != NULL) snapshot->guest->drop(snapshot->guest);
     free(snapshot->logs);
@@ -175,6 +178,11 @@ bool snapshot_renew(struct snapshot *snapshot, bool *changed, struct err *err)
 void snapshot_set_gate(struct snapshot *snapshot, struct gate *gate)
 {
     snapshot->gate = gate;
+}
+
+void snapshot_trust(struct snapshot *snapshot)
+{
+    snapshot->trusts = true;
 }
 
 void snapshot_expect(struct snapshot *snapshot, uint64_t id)
@@ -393,22 +401,60 @@ bool snapshot_frontier(struct snapshot *snapshot, uint32_t log, uint64_t size,
 
 // ------------------------------------------------------------ entries
 
-static void close_readers(struct snapshot *snapshot)
+// Closes readers that were not used of late, one by one and not that of `kept`,
+// until the others take no more than they may.
+static void close_readers(struct snapshot *snapshot,
+                          const struct snapshot_segment *kept)
 {
-    for (size_t i = 0; i < snapshot->num_segments; i++) {
-        segment_reader_close(snapshot->segments[i].reader);
-        snapshot->segments[i].reader = NULL;
+    size_t steps = 2 * snapshot->num_segments; // twice around
+
+    for (; snapshot->reader_bytes > snapshot->reader_bytes_max && steps > 0;
+         steps--) {
+        struct snapshot_segment *segment = &snapshot->segments[snapshot->hand];
+
+        snapshot->hand = (snapshot->hand + 1) % snapshot->num_segments;
+        if (segment->reader == NULL || segment == kept) continue;
+        if (segment->is_used) {
+            segment->is_used = false;
+            continue;
+        }
+        segment_reader_close(segment->reader);
+        segment->reader = NULL;
+        snapshot->reader_bytes -= segment->bytes;
+        segment->bytes = 0;
     }
-    snapshot->num_readers = 0;
 }
 
-bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
-                      struct segment_reader **out, struct err *err)
+// Notes what a reader takes: more once it has read a record.
+static void count_bytes(struct snapshot *snapshot,
+                        struct snapshot_segment *segment)
+{
+    size_t bytes = segment_reader_bytes(segment->reader);
+
+    if (bytes == segment->bytes) return;
+    snapshot->reader_bytes += bytes - segment->bytes;
+    segment->bytes = bytes;
+    close_readers(snapshot, segment);
+}
+
+static bool open_reader(struct snapshot *snapshot,
+                        struct snapshot_segment *segment, struct err *err)
+{
+    if (!segment_reader_open(&segment->reader, segment->file->segment,
+                             snapshot->shared, err)) {
+        return false;
+    }
+    segment_reader_set_gate(segment->reader, snapshot->gate);
+    if (snapshot->trusts) segment_reader_trust(segment->reader);
+    return true;
+}
+
+// The segment that holds an id; NULL: none does.
+static struct snapshot_segment *segment_of(const struct snapshot *snapshot,
+                                           uint64_t id)
 {
     size_t first = 0, end = snapshot->num_segments;
-    struct snapshot_segment *segment;
 
-    *out = NULL;
     while (first < end) {
         size_t middle = first + (end - first) / 2;
 
@@ -418,19 +464,35 @@ bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
             end = middle;
         }
     }
-    if (first == snapshot->num_segments) return true;
-    segment = &snapshot->segments[first];
-    if (segment->file->info.first_id > id) return true;
-    if (segment->reader == NULL) {
-        if (snapshot->num_readers == READERS_MAX) close_readers(snapshot);
-        if (!segment_reader_open(&segment->reader, segment->file->segment,
-                                 err)) {
-            return false;
-        }
-        segment_reader_set_gate(segment->reader, snapshot->gate);
-        snapshot->num_readers++;
-    }
-    *out = segment->reader;
+    return first == snapshot->num_segments ||
+                   snapshot->segments[first].file->info.first_id > id
+               ? NULL
+               : &snapshot->segments[first];
+}
+
+// Finds it with a reader; NULL: the entry is in the tail or nowhere.
+static bool find_segment(struct snapshot *snapshot, uint64_t id,
+                         struct snapshot_segment **out, struct err *err)
+{
+    struct snapshot_segment *segment = segment_of(snapshot, id);
+
+    *out = segment;
+    if (segment == NULL) return true;
+    segment->is_used = true;
+    if (segment->reader != NULL) return true;
+    if (!open_reader(snapshot, segment, err)) return false;
+    count_bytes(snapshot, segment);
+    return true;
+}
+
+bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
+                      struct segment_reader **out, struct err *err)
+{
+    struct snapshot_segment *segment;
+
+    *out = NULL;
+    if (!find_segment(snapshot, id, &segment, err)) return false;
+    if (segment != NULL) *out = segment->reader;
     return true;
 }
 
@@ -478,7 +540,7 @@ bool snapshot_plain(struct snapshot *snapshot, const struct record *record,
     out = arena_alloc(arena, record->plain_len);
     if (out == NULL) return err_set(err, ERR_MEMORY, "index: no memory");
     *plain = bytes_of(out, record->plain_len);
-    return zstd_decompress(snapshot->codec, NULL, record->payload, out,
+    return zstd_decompress(snapshot->shared->codec, NULL, record->payload, out,
                            record->plain_len, err) ||
            err_wrap(err, "index damaged: a record");
 }
@@ -487,11 +549,12 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
                      struct record *record, struct bytes *plain,
                      struct arena *arena, struct err *err)
 {
-    struct segment_reader *reader;
+    struct snapshot_segment *segment;
     struct bytes held;
+    bool ok;
 
-    if (!snapshot_segment(snapshot, id, &reader, err)) return false;
-    if (reader == NULL) {
+    if (!find_segment(snapshot, id, &segment, err)) return false;
+    if (segment == NULL) {
         if (!tail_read(&snapshot->index->tail, snapshot->txn, id, record,
                        err)) {
             return false;
@@ -504,7 +567,9 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
         record->payload = *plain;
         return true;
     }
-    if (!segment_read(reader, id, record, &held, err)) return false;
+    ok = segment_read(segment->reader, id, record, &held, err);
+    count_bytes(snapshot, segment);
+    if (!ok) return false;
     if (!arena_copy(arena, held, plain) ||
         !arena_copy(arena, record->chain, &record->chain)) {
         return err_set(err, ERR_MEMORY, "index: no memory");

@@ -549,10 +549,13 @@ static bool open_source(struct run *run, struct err *err)
         client_open(&run->client, run->options->socket);
         return true;
     }
-    return index_open(&run->index, place_of_index(run->options->index),
-                      INDEX_READ, err) &&
-           snapshot_open(&run->snapshot, run->index, err) &&
-           check_logs(run, err);
+    if (!index_open(&run->index, place_of_index(run->options->index),
+                    INDEX_READ, err) ||
+        !snapshot_open(&run->snapshot, run->index, err)) {
+        return false;
+    }
+    snapshot_trust(run->snapshot);
+    return check_logs(run, err);
 }
 
 static int exit_code(struct run *run, struct err *err)

@@ -247,6 +247,7 @@ static bool ask_index(struct sanct_answer *answer, const char *what,
         !snapshot_open(&answer->snapshot, source->index, err)) {
         return false;
     }
+    snapshot_trust(answer->snapshot);
     native_begin(&answer->native);
     return counts ? answer_open_count(&answer->answer, &answer->question,
                                       answer->snapshot, now_ms(), err)

@@ -205,7 +205,14 @@ void block_cleanup(struct block_builder *builder)
 bool block_read(struct block_reader *reader, struct bytes key,
                 struct bytes value)
 {
-    struct bytes view;
+    struct bytes content;
+
+    return block_open(key, value, &content) &&
+           block_read_content(reader, content);
+}
+
+bool block_read_content(struct block_reader *reader, struct bytes view)
+{
     uint64_t id_len, num;
     size_t anchors_len;
 
@@ -213,8 +220,7 @@ bool block_read(struct block_reader *reader, struct bytes key,
     reader->first_key = bytes_of(NULL, 0);
     reader->next_item = 0;
     reader->postings = (struct postings){0};
-    if (!block_open(key, value, &view) ||
-        !bytes_read_uint(&view, &reader->first_id, LMDB_ID_LEN) ||
+    if (!bytes_read_uint(&view, &reader->first_id, LMDB_ID_LEN) ||
         !bytes_read_uint(&view, &id_len, 1) ||
         !bytes_read_uint(&view, &num, NUM_LEN)) {
         return false;

@@ -120,6 +120,10 @@ struct block_reader {
 MUST_USE bool block_read(struct block_reader *reader, struct bytes key,
                          struct bytes value);
 
+// block_read_content does so with the content of a block that was checked.
+MUST_USE bool block_read_content(struct block_reader *reader,
+                                 struct bytes content);
+
 // block_next steps to the next item; `found` is false at the end.
 MUST_USE bool block_next(struct block_reader *reader, bool *found);
 

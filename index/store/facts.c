@@ -295,6 +295,11 @@ static bool read_value(uint64_t *value, const struct head *head,
     return true;
 }
 
+bool facts_num(struct bytes content, uint64_t *num)
+{
+    return bytes_read_uint(&content, num, NUM_LEN);
+}
+
 bool facts_read(struct segment_facts *facts, struct bytes content,
                 uint64_t last_id, uint64_t id)
 {

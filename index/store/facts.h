@@ -62,6 +62,9 @@ MUST_USE bool facts_end(struct facts_builder *builder, struct bytes key,
                         struct bytes *block);
 void facts_cleanup(struct facts_builder *builder);
 
+// facts_num reads how many entries the content of a block has.
+MUST_USE bool facts_num(struct bytes content, uint64_t *num);
+
 // facts_read reads the facts of `id` from the content of a block (block_open)
 // that ends with `last_id`; false where it is damaged or does not hold the id.
 MUST_USE bool facts_read(struct segment_facts *facts, struct bytes content,

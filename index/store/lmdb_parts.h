@@ -3,6 +3,7 @@
 //
 //   lmdb_fault.c   damage ends the process with a sentence; errors become one
 //   lmdb_env.c     environments and files: open, check, map, sync
+//   lmdb_sound.c   which values were found sound of late
 //   lmdb.c         transactions, what is read and written in them
 
 #pragma once
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -35,6 +37,7 @@ struct lmdb {
     bool is_file;                 // a file of its own, not a folder
     bool is_ours;                 // this user's
     volatile sig_atomic_t broken; // a page of it could not be read
+    _Atomic uint16_t *sound;      // lmdb_sound.c, by page; NULL: not kept
     uint64_t begun_bytes;         // of it, that the kernel was asked to write
     char dir[PATH_MAX];           // the folder, or the file's
     char path[PATH_MAX];          // what LMDB maps
@@ -92,6 +95,10 @@ bool lmdb_fail_write(const struct lmdb *env, uint64_t bytes_put, int rc,
 // lmdb_begin_writing asks the kernel to begin putting on the disk what a file
 // got since the last time, so that lmdb_file_sync finds little left to do.
 void lmdb_begin_writing(struct lmdb *env);
+
+// lmdb_sound_init has an immutable file that was mapped remember what was found
+// sound.
+void lmdb_sound_init(struct lmdb *env);
 
 // lmdb_find_map finds where the file is mapped, after LMDB mapped it anew.
 void lmdb_find_map(struct lmdb *env);

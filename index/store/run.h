@@ -112,6 +112,10 @@ void run_cursor_close(struct run_cursor *cursor);
 // run_cursor_set_gate has `gate` asked for every block; NULL: nobody is.
 void run_cursor_set_gate(struct run_cursor *cursor, struct gate *gate);
 
+// run_cursor_trust has it take for sound what anybody found sound of late
+// (lmdb_was_sound).
+void run_cursor_trust(struct run_cursor *cursor);
+
 // run_cursor_range stands before the first posting of [first, end); an empty
 // `end` is the end of everything.  Only the tree is touched.
 MUST_USE bool run_cursor_range(struct run_cursor *cursor, struct bytes first,

@@ -6,10 +6,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "index/base/checksum.h"
 #include "index/base/varint.h"
-#include "index/store/frame.h"
 #include "index/store/segment_file.h"
 #include "index/store/template.h"
+
+enum {
+    READER_BYTES = 4096, // about: itself, a transaction, two cursors
+};
 
 // ------------------------------------------------------------ opening
 
@@ -214,31 +218,29 @@ const struct segment_stat *segment_stat(const struct segment *segment)
 struct place {
     struct lmdb_cursor *cursor;
     struct bytes key, block;
-    uint64_t last_id;
-    struct bytes content; // once it was checked
+    uint64_t first_id, last_id; // first_id: once it was checked
+    struct bytes content;       // the same
 };
 
 struct segment_reader {
     struct segment *segment;
+    struct segment_shared *shared;
     struct gate *gate; // NULL: none
+    bool trusts;       // what was found sound of late
     bool has_tables;   // of the segment
     struct lmdb_txn *txn;
-    struct zstd_codec *codec;
     struct place records, facts;
-    struct frame frame;  // that was read last
-    struct buffer plain; // of it
-    struct buffer body;  // of the record that was read last
 };
 
 bool segment_reader_open(struct segment_reader **out, struct segment *segment,
-                         struct err *err)
+                         struct segment_shared *shared, struct err *err)
 {
     struct segment_reader *reader = calloc(1, sizeof *reader);
 
     if (reader == NULL) return segment_no_memory(segment->path, err);
     reader->segment = segment;
-    if (!zstd_codec_new(&reader->codec, err) ||
-        !lmdb_begin(&reader->txn, segment->env, false, err) ||
+    reader->shared = shared;
+    if (!lmdb_begin(&reader->txn, segment->env, false, err) ||
         !lmdb_cursor_open(&reader->records.cursor, reader->txn,
                           segment->dbs.records, err) ||
         !lmdb_cursor_open(&reader->facts.cursor, reader->txn,
@@ -253,14 +255,27 @@ bool segment_reader_open(struct segment_reader **out, struct segment *segment,
 void segment_reader_close(struct segment_reader *reader)
 {
     if (reader == NULL) return;
+    segment_shared_drop(reader->shared, reader->segment);
     lmdb_cursor_close(reader->records.cursor);
     lmdb_cursor_close(reader->facts.cursor);
     lmdb_abort(reader->txn);
     if (reader->has_tables) drop_tables(reader->segment);
-    zstd_codec_free(reader->codec);
-    buffer_cleanup(&reader->plain);
-    buffer_cleanup(&reader->body);
     free(reader);
+}
+
+void segment_reader_trust(struct segment_reader *reader)
+{
+    reader->trusts = true;
+}
+
+size_t segment_reader_bytes(const struct segment_reader *reader)
+{
+    const struct segment *segment = reader->segment;
+
+    return READER_BYTES + (reader->has_tables
+                               ? zstd_dictionary_bytes(segment->dictionary) +
+                                     templates_bytes(segment->templates)
+                               : 0);
 }
 
 // Finds the block of an id; nothing but the tree is touched.
@@ -272,6 +287,11 @@ static bool find(const struct segment_reader *reader, struct place *place,
     struct bytes key = segment_id_key(raw, id), view;
     bool found;
 
+    // Who reads one entry after the other stays in a block.
+    if (place->content.data != NULL && id >= place->first_id &&
+        id <= place->last_id && !lmdb_is_broken(segment->env)) {
+        return true;
+    }
     if (id < segment->stat.first_id || id >= segment->stat.end_id) {
         return err_set(err, ERR_NOT_FOUND, "%s: has no entry %" PRIu64,
                        segment->path, id);
@@ -293,28 +313,60 @@ struct checking {
     struct place *place;
 };
 
+// So that what cannot be read is known now.
+static void touch_pages(struct bytes block)
+{
+    for (size_t at = 0; at < block.len; at += BLOCK_PAGE_LEN) {
+        (void)*(const volatile uint8_t *)(block.data + at);
+    }
+}
+
+static bool open_block(const struct segment_reader *reader, struct place *place)
+{
+    const struct lmdb *env = reader->segment->env;
+
+    if (reader->trusts && lmdb_was_sound(env, place->key, place->block) &&
+        place->block.len >= CHECKSUM_LEN) {
+        touch_pages(place->block);
+        place->content = place->block;
+        return bytes_skip(&place->content, CHECKSUM_LEN);
+    }
+    if (!block_open(place->key, place->block, &place->content)) return false;
+    lmdb_note_sound(env, place->key, place->block);
+    return true;
+}
+
 static bool check_block(void *context, struct err *err)
 {
     const struct checking *c = context;
     struct place *place = c->place;
 
-    return block_open(place->key, place->block, &place->content) ||
+    return open_block(c->reader, place) ||
            err_set(err, ERR_INDEX,
                    "index damaged: %s: the checksum of the block that ends "
                    "with entry %" PRIu64 " differs",
                    c->reader->segment->path, place->last_id);
 }
 
+// `num_of` reads how many ids a block has; what it cannot read has but the
+// last.
 static bool check(const struct segment_reader *reader, struct place *place,
+                  bool (*num_of)(struct bytes content, uint64_t *num),
                   struct err *err)
 {
     struct checking checking = {reader, place};
+    uint64_t num;
 
     if (!gate_pass(reader->gate, reader->segment->env, place->block, err)) {
         return false;
     }
-    return place->content.data != NULL ||
-           lmdb_touch(check_block, &checking, err);
+    if (place->content.data != NULL) return true;
+    if (!lmdb_touch(check_block, &checking, err)) return false;
+    if (!num_of(place->content, &num) || num == 0 || num > place->last_id) {
+        num = 1;
+    }
+    place->first_id = place->last_id - (num - 1);
+    return true;
 }
 
 static bool entry_damaged(const struct segment_reader *reader, uint64_t id,
@@ -366,7 +418,7 @@ bool segment_read_facts(struct segment_reader *reader, uint64_t id,
                         struct segment_facts *facts, struct err *err)
 {
     if (!find(reader, &reader->facts, id, err) ||
-        !check(reader, &reader->facts, err)) {
+        !check(reader, &reader->facts, facts_num, err)) {
         return false;
     }
     return facts_read(facts, reader->facts.content, reader->facts.last_id,
@@ -381,6 +433,12 @@ static bool read_size(struct bytes *view, size_t *size)
     if (!varint_read(view, &value) || value > FRAME_PLAIN_MAX) return false;
     *size = (size_t)value;
     return true;
+}
+
+// How many records a block has.
+static bool records_num(struct bytes content, uint64_t *num)
+{
+    return varint_read(&content, num);
 }
 
 // Finds the frame of the id and, of it, how many records come before.
@@ -403,22 +461,17 @@ static bool find_frame(const struct segment_reader *reader, uint64_t id,
 }
 
 static bool unpack(struct segment_reader *reader, const struct frame *frame,
-                   struct err *err)
+                   struct bytes *plain, struct err *err)
 {
-    if (frame->packed.data == reader->frame.packed.data) return true;
-    reader->frame.packed = bytes_of(NULL, 0);
-    buffer_reset(&reader->plain);
-    if (!buffer_reserve(&reader->plain, frame->plain_len)) {
-        return segment_no_memory(reader->segment->path, err);
+    const struct segment *segment = reader->segment;
+
+    if (segment_shared_unpack(reader->shared, segment, segment->dictionary,
+                              frame, plain, err)) {
+        return true;
     }
-    if (!zstd_decompress(reader->codec, reader->segment->dictionary,
-                         frame->packed, reader->plain.data, frame->plain_len,
-                         err)) {
-        return err_wrap(err, "index damaged: %s", reader->segment->path);
-    }
-    reader->plain.len = frame->plain_len;
-    reader->frame = *frame;
-    return true;
+    return err->code == ERR_MEMORY
+               ? err_wrap(err, "%s", segment->path)
+               : err_wrap(err, "index damaged: %s", segment->path);
 }
 
 static bool read_hash(struct bytes *view, struct sha256_hash *hash)
@@ -478,20 +531,21 @@ static bool read_hashes(const struct segment_reader *reader,
     return view.len == 0;
 }
 
-// Reads a record of the frame that was unpacked.
-static bool read_record(struct segment_reader *reader, size_t at,
-                        const struct segment_facts *facts,
+// Reads a record of a frame that was unpacked.
+static bool read_record(struct segment_reader *reader,
+                        const struct frame *frame, struct bytes plain,
+                        size_t at, const struct segment_facts *facts,
                         struct record *record)
 {
+    struct buffer *body = &reader->shared->body;
     struct bytes text, raw;
     uint32_t number;
 
-    buffer_reset(&reader->body);
-    return frame_record(&reader->frame, buffer_bytes(&reader->plain), at,
-                        &number, &text, &raw) &&
+    buffer_reset(body);
+    return frame_record(frame, plain, at, &number, &text, &raw) &&
            template_decode(reader->segment->templates, number, &record->facts,
-                           text, &raw, &reader->body) &&
-           read_body(record, buffer_bytes(&reader->body)) &&
+                           text, &raw, body) &&
+           read_body(record, buffer_bytes(body)) &&
            read_hashes(reader, record, facts->group, raw);
 }
 
@@ -531,6 +585,7 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
 {
     struct segment_facts facts;
     struct frame frame;
+    struct bytes texts;
     size_t at;
 
     *record = (struct record){0};
@@ -543,16 +598,17 @@ bool segment_read(struct segment_reader *reader, uint64_t id,
     }
     if (!segment_read_facts(reader, id, &facts, err) ||
         !find(reader, &reader->records, id, err) ||
-        !check(reader, &reader->records, err)) {
+        !check(reader, &reader->records, records_num, err)) {
         return false;
     }
     if (!find_frame(reader, id, &frame, &at)) {
         return entry_damaged(reader, id, "its block cannot be read", err);
     }
-    if (!unpack(reader, &frame, err))
+    if (!unpack(reader, &frame, &texts, err)) {
         return err_wrap(err, "entry %" PRIu64, id);
+    }
     segment_take_facts(&record->facts, &facts);
-    if (!read_record(reader, at, &facts, record)) {
+    if (!read_record(reader, &frame, texts, at, &facts, record)) {
         return entry_damaged(reader, id, "its record cannot be read", err);
     }
     *plain = record->payload;

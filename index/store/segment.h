@@ -38,6 +38,7 @@
 #include "index/store/block.h"
 #include "index/store/facts.h"
 #include "index/store/gate.h"
+#include "index/store/segment_shared.h"
 
 struct segment_stat {
     uint64_t first_id, end_id; // ids are of [first_id, end_id)
@@ -96,11 +97,21 @@ const struct segment_stat *segment_stat(const struct segment *segment);
 
 struct segment_reader;
 
-// segment_reader_open makes a reader.  With the first record that it reads come
-// the templates and the dictionary, for as long as the segment has readers.
+// segment_reader_open makes a reader, which has what is `shared` to itself
+// during a call.  With the first record that it reads come the templates and
+// the dictionary, for as long as the segment has readers.
 MUST_USE bool segment_reader_open(struct segment_reader **out,
-                                  struct segment *segment, struct err *err);
+                                  struct segment *segment,
+                                  struct segment_shared *shared,
+                                  struct err *err);
 void segment_reader_close(struct segment_reader *reader);
+
+// segment_reader_trust has it take for sound what anybody found sound of late
+// (lmdb_was_sound).
+void segment_reader_trust(struct segment_reader *reader);
+
+// segment_reader_bytes is about what it takes, and its segment for its sake.
+size_t segment_reader_bytes(const struct segment_reader *reader);
 
 // segment_reader_set_gate has `gate` asked for every block; NULL: nobody is.
 void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate);

@@ -61,6 +61,8 @@ struct templates;
 // damaged, or `*no_memory`.
 MUST_USE bool templates_read(struct templates **out, struct bytes table,
                              bool *no_memory);
+// templates_bytes is what they take.
+size_t templates_bytes(const struct templates *templates);
 void templates_free(struct templates *templates);
 
 // template_decode appends the body that was told by `number`, all of `text`

@@ -48,10 +48,18 @@ struct templates {
     struct step *steps;
     struct template *list;
     size_t num;
+    size_t room; // of steps
     struct sct_logs logs;
 };
 
 // ------------------------------------------------------------ the table
+
+size_t templates_bytes(const struct templates *templates)
+{
+    return sizeof *templates + templates->runs.size +
+           templates->room * sizeof *templates->steps +
+           templates->num * sizeof *templates->list;
+}
 
 void templates_free(struct templates *templates)
 {
@@ -291,24 +299,33 @@ static bool read_template(struct templates *out, struct template *template,
     return true;
 }
 
-static bool make_room(struct templates *out, size_t used, size_t *room)
+static bool make_room(struct templates *out, size_t used)
 {
-    size_t wanted = 2 * (*room + STEPS_MAX);
+    size_t wanted = 2 * (out->room + STEPS_MAX);
     struct step *steps;
 
-    if (*room - used >= STEPS_MAX) return true;
+    if (out->room - used >= STEPS_MAX) return true;
     steps = realloc(out->steps, wanted * sizeof *steps);
     if (steps == NULL) return false;
     out->steps = steps;
-    *room = wanted;
+    out->room = wanted;
     return true;
+}
+
+static void give_room_back(struct templates *out, size_t used)
+{
+    struct step *steps = realloc(out->steps, (used + 1) * sizeof *steps);
+
+    if (steps == NULL) return;
+    out->steps = steps;
+    out->room = used + 1;
 }
 
 static bool read_table(struct templates *out, struct bytes view,
                        bool *no_memory)
 {
     const uint8_t *table = view.data;
-    size_t num_steps = 0, room = 0;
+    size_t num_steps = 0;
     struct bytes ids;
     uint64_t num;
 
@@ -323,7 +340,7 @@ static bool read_table(struct templates *out, struct bytes view,
     out->list = calloc(out->num + 1, sizeof *out->list);
     *no_memory = out->list == NULL || !buffer_reserve(&out->runs, view.len + 1);
     for (size_t i = 0; !*no_memory && i < out->num; i++) {
-        *no_memory = !make_room(out, num_steps, &room);
+        *no_memory = !make_room(out, num_steps);
         if (*no_memory ||
             !read_template(out, &out->list[i], &view, table, num_steps)) {
             return false;
@@ -331,6 +348,7 @@ static bool read_table(struct templates *out, struct bytes view,
         num_steps += out->list[i].num;
     }
     *no_memory = *no_memory || !buffer_ok(&out->runs);
+    if (!*no_memory) give_room_back(out, num_steps);
     return !*no_memory && view.len == 0;
 }
 

@@ -57,6 +57,13 @@ bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
     return make_dictionary(out, bytes, true, err);
 }
 
+size_t zstd_dictionary_bytes(const struct zstd_dictionary *dictionary)
+{
+    if (dictionary == NULL) return 0;
+    return sizeof *dictionary + ZSTD_sizeof_CDict(dictionary->compress) +
+           ZSTD_sizeof_DDict(dictionary->decompress);
+}
+
 void zstd_dictionary_free(struct zstd_dictionary *dictionary)
 {
     if (dictionary == NULL) return;

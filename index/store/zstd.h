@@ -27,6 +27,8 @@ MUST_USE bool zstd_dictionary_new(struct zstd_dictionary **out,
 // zstd_dictionary_new_reading does so for decompressing only: sooner, smaller.
 MUST_USE bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
                                           struct bytes bytes, struct err *err);
+// zstd_dictionary_bytes is what it takes; NULL takes nothing.
+size_t zstd_dictionary_bytes(const struct zstd_dictionary *dictionary);
 void zstd_dictionary_free(struct zstd_dictionary *dictionary);
 
 // zstd_codec_new makes a codec; zstd_codec_free() it.

@@ -189,6 +189,8 @@ static bool note(struct cold_wait *wait, const struct lmdb *env,
         .offset = (uint64_t)(at - place->map),
     };
     wait->wanted++;
+    // What comes from the disk now may not be what was checked before.
+    lmdb_forget_sound(env, block);
     return true;
 }
 

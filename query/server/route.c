@@ -56,6 +56,7 @@ void route_idle(struct route *route)
 static bool open_snapshot(struct route *route, struct err *err)
 {
     if (!snapshot_open(&route->snapshot, route->index, err)) return false;
+    snapshot_trust(route->snapshot);
     if (route->cold != NULL) {
         snapshot_set_gate(route->snapshot, cold_gate(route->cold));
     }

@@ -425,6 +425,60 @@ static void a_stopped_compact_changes_nothing(void **state)
     finish(&filling);
 }
 
+static size_t count_readers(const struct snapshot *snapshot)
+{
+    size_t num = 0, bytes = 0;
+
+    for (size_t i = 0; i < snapshot->num_segments; i++) {
+        num += snapshot->segments[i].reader != NULL;
+        bytes += snapshot->segments[i].bytes;
+    }
+    CHECK(bytes == snapshot->reader_bytes);
+    return num;
+}
+
+// Reads all entries while readers take no more than `max`; how many stay open.
+static size_t read_within(struct filling *filling, struct index *index,
+                          size_t max, size_t *bytes)
+{
+    struct snapshot *snapshot = shape_snapshot(index);
+    size_t num;
+
+    snapshot_trust(snapshot);
+    snapshot->reader_bytes_max = max;
+    check_entries(filling, snapshot);
+    check_entries(filling, snapshot);
+    num = count_readers(snapshot);
+    *bytes = snapshot->reader_bytes;
+    snapshot_close(snapshot);
+    return num;
+}
+
+// However little readers may take, entries are found and one stays; where
+// there is room, all do.
+static void readers_are_closed_one_by_one(void **state)
+{
+    struct index *index;
+    struct filling filling;
+    size_t all, bytes, half;
+
+    (void)state;
+    shape = &shapes[1];
+    index = open_index(INDEX_WRITE);
+    begin(&filling, index);
+    while (append_some(&filling, index)) {
+    }
+    settle(index);
+    all = read_within(&filling, index, SIZE_MAX, &bytes);
+    CHECK(all > 20);
+    CHECK(read_within(&filling, index, bytes / 2, &half) > all / 4);
+    CHECK(half <= bytes / 2);
+    CHECK(read_within(&filling, index, 1, &bytes) == 1);
+    index_close(index);
+    shape = &shapes[0];
+    finish(&filling);
+}
+
 static void a_snapshot_does_not_move(void **state)
 {
     struct index *index = open_index(INDEX_WRITE);
@@ -530,6 +584,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         TEST(answers_as_the_naive_copy_does),
         TEST(a_stopped_compact_changes_nothing),
+        TEST(readers_are_closed_one_by_one),
         TEST(a_snapshot_does_not_move),
         TEST(a_reader_follows_a_writer),
     };

@@ -184,6 +184,7 @@ static void gives_back_what_was_put(void **state)
         size_t num = nums[n];
         struct segment *segment;
         struct segment_reader *reader;
+        struct segment_shared *shared;
         struct segment_stat stat;
         struct segment_facts facts;
         struct err err = {0};
@@ -194,7 +195,8 @@ static void gives_back_what_was_put(void **state)
         assert_int_equal(segment_stat(segment)->end_id, FIRST_ID + num);
         assert_int_equal(segment_stat(segment)->bytes, stat.bytes);
         assert_int_equal(segment_stat(segment)->group_seed, GROUP_SEED);
-        assert_true(segment_reader_open(&reader, segment, &err));
+        assert_true(segment_shared_new(&shared, &err));
+        assert_true(segment_reader_open(&reader, segment, shared, &err));
         for (size_t i = 0; i < num; i++) {
             check_entry(reader, i);
         }
@@ -205,6 +207,7 @@ static void gives_back_what_was_put(void **state)
         assert_int_equal(err.code, ERR_NOT_FOUND);
         assert_false(segment_read_facts(reader, FIRST_ID - 1, &facts, &err));
         segment_reader_close(reader);
+        segment_shared_free(shared);
         segment_close(segment);
     }
 }
@@ -225,9 +228,80 @@ static void nothing_is_left_of_what_was_not_finished(void **state)
 
 // ------------------------------------------------------------ damage
 
+// Opens a file anew and reads entry FIRST_ID as a reader that trusts or not.
+static bool read_first(struct segment *segment, bool trusts, struct err *err)
+{
+    struct segment_reader *reader;
+    struct segment_shared *shared;
+    struct segment_facts facts;
+    struct record record;
+    struct bytes plain;
+    bool ok;
+
+    assert_true(segment_shared_new(&shared, err));
+    assert_true(segment_reader_open(&reader, segment, shared, err));
+    if (trusts) segment_reader_trust(reader);
+    ok = segment_read_facts(reader, FIRST_ID, &facts, err) &&
+         segment_read(reader, FIRST_ID, &record, &plain, err) &&
+         is_same(&record, plain, 0);
+    segment_reader_close(reader);
+    segment_shared_free(shared);
+    return ok;
+}
+
+// Changes the last byte of the facts that FIRST_ID is among: zeros, of which
+// nothing but the checksum tells.
+static void change_facts(struct segment *segment)
+{
+    struct segment_reader *reader;
+    struct segment_shared *shared;
+    struct bytes block;
+    struct err err = {0};
+    struct bytes whole = read_file(path_of("segment"));
+    const uint8_t *at;
+    int fd = open(path_of("segment"), O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_true(segment_shared_new(&shared, &err));
+    assert_true(segment_reader_open(&reader, segment, shared, &err));
+    assert_true(segment_facts_block(reader, FIRST_ID, &block, &err));
+    at = memmem(whole.data, whole.len, block.data, block.len);
+    assert_non_null(at);
+    assert_int_equal(pwrite(fd, "x", 1, at - whole.data + (off_t)block.len - 1),
+                     1);
+    (void)close(fd);
+    segment_reader_close(reader);
+    segment_shared_free(shared);
+    free((void *)(uintptr_t)whole.data);
+}
+
+static void who_trusts_checks_once(void **state)
+{
+    struct segment *segment;
+    struct segment_stat stat;
+    struct err err = {0};
+
+    (void)state;
+    write_segment(NUM, &stat);
+    assert_true(segment_open(&segment, path_of("segment"), &err));
+    assert_true(read_first(segment, true, &err));
+    change_facts(segment);
+    assert_true(read_first(segment, true, &err));
+    assert_false(read_first(segment, false, &err));
+    assert_int_equal(err.code, ERR_INDEX);
+    segment_close(segment);
+    // Of a file that was opened anew nothing is known.
+    assert_true(segment_open(&segment, path_of("segment"), &err));
+    assert_false(read_first(segment, true, &err));
+    assert_int_equal(err.code, ERR_INDEX);
+    assert_non_null(strstr(err.text, "/segment"));
+    segment_close(segment);
+}
+
 static int read_damaged(void)
 {
     struct segment_reader *reader = NULL;
+    struct segment_shared *shared = NULL;
     struct segment *segment;
     struct segment_facts facts;
     struct record record;
@@ -241,7 +315,8 @@ static int read_damaged(void)
                    ? 6
                    : 1;
     }
-    ok = segment_reader_open(&reader, segment, &err);
+    ok = segment_shared_new(&shared, &err) &&
+         segment_reader_open(&reader, segment, shared, &err);
     for (size_t i = 0; ok && i < NUM; i++) {
         ok = segment_read_facts(reader, FIRST_ID + i, &facts, &err) &&
              segment_read(reader, FIRST_ID + i, &record, &plain, &err);
@@ -251,6 +326,7 @@ static int read_damaged(void)
         }
     }
     segment_reader_close(reader);
+    segment_shared_free(shared);
     segment_close(segment);
     if (ok) return 0;
     return err.code == ERR_INDEX && strstr(err.text, "/damaged") != NULL ? 6
@@ -320,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_back_what_was_put),
         cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
+        cmocka_unit_test(who_trusts_checks_once),
         cmocka_unit_test(damage_ends_in_a_sentence),
     };
 
