@@ -89,23 +89,32 @@ static bool is_listening_unix(int fd)
            listens != 0;
 }
 
-bool notify_take_socket(int *fd, struct err *err)
+bool notify_take_sockets(int fds[NOTIFY_SOCKETS_MAX], size_t *num,
+                         struct err *err)
 {
-    uint64_t num = 0;
+    uint64_t given = 0;
     bool is_given = getenv("LISTEN_PID") != NULL &&
-                    read_number("LISTEN_FDS", "LISTEN_PID", &num) && num > 0;
+                    read_number("LISTEN_FDS", "LISTEN_PID", &given);
 
-    *fd = -1;
+    *num = 0;
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDNAMES");
     if (!is_given) return true;
-    if (num > 1 || !is_listening_unix(LISTEN_FIRST)) {
+    if (given > NOTIFY_SOCKETS_MAX) {
         return err_set(err, ERR_USAGE,
-                       "LISTEN_FDS: one listening Unix stream socket can be "
-                       "handed over, nothing else");
+                       "LISTEN_FDS: at most %d sockets can be handed over",
+                       NOTIFY_SOCKETS_MAX);
     }
-    (void)fcntl(LISTEN_FIRST, F_SETFD, FD_CLOEXEC);
-    *fd = LISTEN_FIRST;
+    for (int i = 0; i < (int)given; i++) {
+        if (!is_listening_unix(LISTEN_FIRST + i)) {
+            return err_set(err, ERR_USAGE,
+                           "LISTEN_FDS: listening Unix stream sockets can be "
+                           "handed over, nothing else");
+        }
+        (void)fcntl(LISTEN_FIRST + i, F_SETFD, FD_CLOEXEC);
+        fds[i] = LISTEN_FIRST + i;
+    }
+    *num = (size_t)given;
     return true;
 }

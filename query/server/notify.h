@@ -4,7 +4,7 @@
 // on with $LISTEN_FDS: no library is needed for it.  Where nobody started us
 // like that, nothing here does anything.
 //
-// Order     notify_open and notify_take_socket before the server is confined
+// Order     notify_open and notify_take_sockets before the server is confined
 //           and before threads start.
 // Thread    the main one.
 
@@ -22,7 +22,10 @@ void notify_say(const char *state);
 // waits; 0: never.
 unsigned notify_watchdog_ms(void);
 
-// notify_take_socket takes over the listening Unix socket that came with
-// $LISTEN_FDS; `*fd` is -1 where none came.  ERR_USAGE where what came is
-// something else.
-MUST_USE bool notify_take_socket(int *fd, struct err *err);
+enum { NOTIFY_SOCKETS_MAX = 16 };
+
+// notify_take_sockets takes over the listening Unix sockets that came with
+// $LISTEN_FDS and gives how many there are: 0 where none came.  ERR_USAGE where
+// one of them is something else, or they are too many.
+MUST_USE bool notify_take_sockets(int fds[NOTIFY_SOCKETS_MAX], size_t *num,
+                                  struct err *err);

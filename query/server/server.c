@@ -38,7 +38,7 @@ struct door {
     const struct host_rules *rules; // of TCP; NULL: the Unix socket
 };
 
-enum { DOOR_UNIX, DOOR_TCP, NUM_DOORS };
+enum { DOOR_TCP, DOOR_UNIX, NUM_DOORS = DOOR_UNIX + NOTIFY_SOCKETS_MAX };
 
 struct worker {
     pthread_t thread;
@@ -361,6 +361,32 @@ static void set_up(struct worker *workers, struct index *index,
     }
 }
 
+// Opens the Unix socket, but for what was handed over.
+static bool open_unix(int *listeners, struct janitor *janitor,
+                      const struct server_options *options, struct err *err)
+{
+    size_t num;
+
+    if (!notify_take_sockets(&listeners[DOOR_UNIX], &num, err)) return false;
+    if (num > 0) {
+        log_line(LOG_INFO, "answering on what was handed over: %zu sockets",
+                 num);
+        return true;
+    }
+    if (!listen_open(&listeners[DOOR_UNIX], options->socket_path,
+                     options->group, err)) {
+        return false;
+    }
+    // Whoever handed a socket over removes it; this one is ours.
+    if (!janitor_start(janitor, options->socket_path, err)) {
+        listen_close(listeners[DOOR_UNIX], options->socket_path);
+        listeners[DOOR_UNIX] = -1;
+        return false;
+    }
+    log_line(LOG_INFO, "answering on %s", options->socket_path);
+    return true;
+}
+
 static bool open_doors(int *listeners, struct janitor *janitor,
                        const struct server_options *options, struct err *err)
 {
@@ -369,22 +395,7 @@ static bool open_doors(int *listeners, struct janitor *janitor,
                          options->listen_public, err)) {
         return false;
     }
-    if (!notify_take_socket(&listeners[DOOR_UNIX], err)) return false;
-    if (listeners[DOOR_UNIX] >= 0) {
-        log_line(LOG_INFO, "answering on the socket that was handed over");
-    } else {
-        if (!listen_open(&listeners[DOOR_UNIX], options->socket_path,
-                         options->group, err)) {
-            return false;
-        }
-        // Whoever handed a socket over removes it; this one is ours.
-        if (!janitor_start(janitor, options->socket_path, err)) {
-            listen_close(listeners[DOOR_UNIX], options->socket_path);
-            listeners[DOOR_UNIX] = -1;
-            return false;
-        }
-        log_line(LOG_INFO, "answering on %s", options->socket_path);
-    }
+    if (!open_unix(listeners, janitor, options, err)) return false;
     if (options->listen_tcp != NULL) {
         log_line(LOG_INFO, "answering on http://%s", options->listen_tcp);
     }
@@ -413,7 +424,7 @@ bool server_run(struct index *index, const struct server_options *options,
                 struct err *err)
 {
     struct worker *workers = calloc(options->threads, sizeof *workers);
-    int listeners[NUM_DOORS] = {-1, -1};
+    int listeners[NUM_DOORS];
     atomic_bool stop = false;
     struct janitor janitor = {0};
     sigset_t signals;
@@ -427,6 +438,9 @@ bool server_run(struct index *index, const struct server_options *options,
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (workers == NULL) return err_set(err, ERR_MEMORY, "no memory");
+    for (size_t i = 0; i < NUM_DOORS; i++) {
+        listeners[i] = -1;
+    }
     keep_heap();
     index_allow_files(); // and so many connections
     notify_open();
@@ -437,9 +451,10 @@ bool server_run(struct index *index, const struct server_options *options,
         set_up(workers, index, options, listeners, &stop);
         ok = run_workers(workers, options->threads, &signals, &stop, err);
     }
-    if (listeners[DOOR_UNIX] >= 0) (void)close(listeners[DOOR_UNIX]);
+    for (size_t i = 0; i < NUM_DOORS; i++) {
+        if (listeners[i] >= 0) (void)close(listeners[i]);
+    }
     janitor_dismiss(&janitor);
-    if (listeners[DOOR_TCP] >= 0) (void)close(listeners[DOOR_TCP]);
     free(workers);
     return ok;
 }

@@ -25,7 +25,7 @@ struct server_options {
 
 // server_run answers until SIGTERM or SIGINT, then finishes what is under way,
 // has the socket removed and returns true.  The process is confined from then
-// on (sandbox.h).  SIGHUP is a reload, which finds nothing to do.  A socket
-// that systemd hands over takes the place of socket_path (notify.h).
+// on (sandbox.h).  SIGHUP is a reload, which finds nothing to do.  Sockets
+// that systemd hands over take the place of socket_path (notify.h).
 MUST_USE bool server_run(struct index *index,
                          const struct server_options *options, struct err *err);

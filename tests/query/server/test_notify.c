@@ -67,7 +67,7 @@ static void set_number(const char *name, long value)
 
 // ------------------------------------------------------------- a whole service
 
-static _Noreturn void serve_as_service(int listener)
+static _Noreturn void serve_as_service(int listener, int other)
 {
     char dir[96], notify[96];
     struct server_options options = {.socket_path = "/nowhere/sock",
@@ -81,8 +81,11 @@ static _Noreturn void serve_as_service(int listener)
     set_number("WATCHDOG_USEC", 1000000);
     set_number("WATCHDOG_PID", getpid());
     set_number("LISTEN_PID", getpid());
-    set_number("LISTEN_FDS", 1);
-    if (dup2(listener, 3) != 3) _exit(80);
+    set_number("LISTEN_FDS", 2);
+    // Neither may lie where the other goes.
+    listener = fcntl(listener, F_DUPFD, 10);
+    other = fcntl(other, F_DUPFD, 10);
+    if (dup2(listener, 3) != 3 || dup2(other, 4) != 4) _exit(80);
     if (!index_open(&index, dir, INDEX_READ, &err) ||
         !server_run(index, &options, &err)) {
         print_error("%s\n", err.text);
@@ -109,7 +112,7 @@ static void expect(int fd, const char *wanted)
     assert_true(strncmp(text, wanted, strlen(wanted)) == 0);
 }
 
-static void check_answer(void)
+static void check_answer(const char *name)
 {
     static const char request[] = "GET /healthz HTTP/1.0\r\n\r\n";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -117,8 +120,8 @@ static void check_answer(void)
     ssize_t len;
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/sock",
-                   folder);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder,
+                   name);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address),
                      0);
     assert_true(send(fd, request, sizeof request - 1, 0) > 0);
@@ -132,6 +135,7 @@ static void check_answer(void)
 static void serves_as_a_service(void **state)
 {
     int listener = bind_at("sock", SOCK_STREAM);
+    int other = bind_at("other", SOCK_STREAM);
     int notify = bind_at("notify", SOCK_DGRAM);
     char path[96];
     pid_t server;
@@ -139,15 +143,18 @@ static void serves_as_a_service(void **state)
 
     (void)state;
     assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(listen(other, 8), 0);
     server = fork();
-    if (server == 0) serve_as_service(listener);
+    if (server == 0) serve_as_service(listener, other);
     expect(notify, "READY=1\nSTATUS=");
-    check_answer();
+    check_answer("sock");
+    check_answer("other");
     expect(notify, "WATCHDOG=1");
     assert_int_equal(kill(server, SIGHUP), 0);
     expect(notify, "RELOADING=1\nMONOTONIC_USEC=");
     expect(notify, "READY=1");
-    check_answer();
+    check_answer("sock");
+    check_answer("other");
     expect(notify, "WATCHDOG=1");
     assert_int_equal(kill(server, SIGTERM), 0);
     expect(notify, "STOPPING=1\n");
@@ -157,6 +164,7 @@ static void serves_as_a_service(void **state)
     (void)snprintf(path, sizeof path, "%s/sock", folder);
     assert_int_equal(access(path, F_OK), 0);
     (void)close(listener);
+    (void)close(other);
     (void)close(notify);
 }
 
@@ -175,7 +183,8 @@ static const struct {
     {"for another process", "1", false, A_LISTENER, false, false},
     {"none", "0", true, A_LISTENER, false, false},
     {"no number", "one", true, A_LISTENER, false, false},
-    {"two", "2", true, A_LISTENER, false, true},
+    {"two, one of them closed", "2", true, A_LISTENER, false, true},
+    {"too many", "17", true, A_LISTENER, false, true},
     {"one that does not listen", "1", true, A_STREAM, false, true},
     {"a datagram socket", "1", true, A_DATAGRAM, false, true},
     {"a file", "1", true, A_FILE, false, true},
@@ -195,24 +204,26 @@ static int given_fd(enum given given)
 
 static _Noreturn void take_in_child(size_t i)
 {
-    int given = given_fd(cases[i].given), fd = -2;
+    int given = given_fd(cases[i].given), fds[NOTIFY_SOCKETS_MAX];
     struct err err = {0};
+    size_t num;
     bool ok;
 
     if (given >= 0 && dup2(given, 3) != 3) _exit(80);
     if (given < 0) (void)close(3);
     set_number("LISTEN_PID", getpid() + (cases[i].is_for_us ? 0 : 1));
     (void)setenv("LISTEN_FDS", cases[i].fds, 1);
-    ok = notify_take_socket(&fd, &err);
+    (void)close(4);
+    ok = notify_take_sockets(fds, &num, &err);
     if (ok == cases[i].is_refused) _exit(81);
     if (!ok && strncmp(err.text, "LISTEN_FDS: ", 12) != 0) _exit(82);
-    if (fd != (cases[i].is_taken ? 3 : -1)) _exit(83);
+    if (num != cases[i].is_taken || (num == 1 && fds[0] != 3)) _exit(83);
     // Our children are not meant.
     if (getenv("LISTEN_FDS") != NULL || getenv("LISTEN_PID") != NULL) _exit(84);
     _exit(0);
 }
 
-static void takes_one_listening_socket(void **state)
+static void takes_listening_sockets(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -248,7 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_nothing_without_anybody_to_hear),
-        cmocka_unit_test(takes_one_listening_socket),
+        cmocka_unit_test(takes_listening_sockets),
         cmocka_unit_test(serves_as_a_service),
     };
 
