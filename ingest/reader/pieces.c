@@ -9,8 +9,11 @@
 
 #include "ingest/reader/state.h"
 
+// What lies ahead is memory that has to be touched and caches that grow cold:
+// two pieces for each connection keep them all busy, and a few the workers.
 enum {
-    PIECES_MAX = 64,
+    PIECES_MIN = 16,
+    PIECES_MAX = 128,
 };
 
 // ---------------------------------------------------------------- workers
@@ -164,9 +167,13 @@ static unsigned window(const struct reader *reader)
         reader->bytes_per_entry *
         (reader->log.api == LOG_API_STATIC ? TILE_WIDTH : reader->source.batch);
     size_t most = reader->options.memory / 2 / (piece_bytes + 1);
+    size_t wanted =
+        reader->config.archive != NULL ? 0 : 2 * (size_t)reader->connections;
 
     if (!reader->source.batch_known) return 1;
-    if (most > PIECES_MAX) most = PIECES_MAX;
+    if (wanted < PIECES_MIN) wanted = PIECES_MIN;
+    if (wanted > PIECES_MAX) wanted = PIECES_MAX;
+    if (most > wanted) most = wanted;
     return most < 1 ? 1 : (unsigned)most;
 }
 

@@ -175,7 +175,8 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     reader->source.ring = options->ring;
     reader->source.key = config->key;
     reader->source.origin = reader->config.log.origin;
-    asker.connections = num_connections(reader);
+    reader->connections = num_connections(reader);
+    asker.connections = reader->connections;
     if (!make_batches(reader, err) ||
         !asker_open(&reader->asker, options->ring, options->shared, &asker,
                     err)) {

@@ -104,6 +104,7 @@ struct reader {
     size_t bytes_per_entry; // as they come and encoded, a mean
     struct batch *batches[READER_BATCHES_MAX];
     unsigned num_batches;
+    unsigned connections; // to the log, at most
     struct batch *filling;
     struct batch *proving, **last_proving; // in order
     uint64_t chunk_width;
