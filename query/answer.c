@@ -151,8 +151,9 @@ static bool try_gather(struct answer *answer, struct snapshot *snapshot,
     if (answer->has_tried || !gather_may(answer->question)) return true;
     walk_restart(&answer->walk, false, 0);
     arena_reset(&answer->gathering_arena);
-    if (!gather(gathering, &answer->walk, snapshot, &answer->gathering_arena,
-                err)) {
+    if (!gather(gathering,
+                answer->limit == 0 ? GATHER_WHOLE_MAX : GATHER_PAGE_MAX,
+                &answer->walk, snapshot, &answer->gathering_arena, err)) {
         gathering->whole = false;
         return false;
     }

@@ -2,6 +2,8 @@
 
 #include "query/gather.h"
 
+enum { ITEMS_FIRST = 16 };
+
 static bool no_memory(struct err *err)
 {
     return err_set(err, ERR_MEMORY, "an answer: no memory left for it");
@@ -47,21 +49,37 @@ static bool read_facts(struct gathering *out, struct snapshot *snapshot,
     return true;
 }
 
-bool gather(struct gathering *out, struct walk *walk, struct snapshot *snapshot,
-            struct arena *arena, struct err *err)
+static bool add_item(struct gathering *out, size_t *room,
+                     const struct walk_item *item, struct arena *arena)
 {
+    if (out->num == *room) {
+        size_t more = *room == 0 ? ITEMS_FIRST : 2 * *room;
+        struct gathered *items = arena_alloc(arena, more * sizeof *items);
+
+        if (items == NULL) return false;
+        if (*room > 0) memcpy(items, out->items, *room * sizeof *items);
+        out->items = items;
+        *room = more;
+    }
+    out->items[out->num++] = (struct gathered){
+        .id = item->id, .via = item->via, .range = item->range};
+    return true;
+}
+
+bool gather(struct gathering *out, size_t most, struct walk *walk,
+            struct snapshot *snapshot, struct arena *arena, struct err *err)
+{
+    size_t room = 0;
+
     *out = (struct gathering){0};
-    out->items = arena_alloc(arena, GATHER_MAX * sizeof *out->items);
-    if (out->items == NULL) return no_memory(err);
     for (;;) {
         struct walk_item item;
         bool found;
 
         if (!walk_next(walk, snapshot, &item, &found, err)) return false;
         if (!found) break;
-        if (out->num == GATHER_MAX) return true;
-        out->items[out->num++] = (struct gathered){
-            .id = item.id, .via = item.via, .range = item.range};
+        if (out->num == most) return true;
+        if (!add_item(out, &room, &item, arena)) return no_memory(err);
     }
     out->whole = true;
     return read_facts(out, snapshot, err);

@@ -12,7 +12,10 @@
 #include "query/group.h"
 #include "query/walk.h"
 
-enum { GATHER_MAX = 64 };
+enum {
+    GATHER_PAGE_MAX = 64,   // a page may stop long before the end
+    GATHER_WHOLE_MAX = 256, // as many as a step of an answer looks at
+};
 
 struct gathered {
     uint64_t id;
@@ -31,8 +34,8 @@ struct gathering {
 bool gather_may(const struct question *question);
 
 // gather reads the postings of a walk that has just begun; where there are more
-// than GATHER_MAX it gives up and `out->whole` is false.
-MUST_USE bool gather(struct gathering *out, struct walk *walk,
+// than `most` it gives up and `out->whole` is false.
+MUST_USE bool gather(struct gathering *out, size_t most, struct walk *walk,
                      struct snapshot *snapshot, struct arena *arena,
                      struct err *err);
 

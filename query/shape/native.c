@@ -88,27 +88,28 @@ static void append_statuses(struct buffer *out, const struct snapshot *snapshot,
     }
 }
 
-// Appends the array `logs`.
-static bool append_logs(struct buffer *out, struct snapshot *snapshot,
-                        uint64_t now_ms, struct err *err)
+// Gives the array `logs`, which may have been made in `room`.
+static bool make_logs(struct bytes *logs, struct buffer *room,
+                      struct snapshot *snapshot, uint64_t now_ms,
+                      struct err *err)
 {
     struct memo *memo = snapshot_memo(snapshot);
-    size_t start = out->len;
     struct buffer key = {0};
-    struct bytes made;
-    bool ok = true;
+    bool ok;
 
     append_statuses(&key, snapshot, now_ms);
-    if (!buffer_ok(&key)) {
-        ok = write_logs(out, snapshot, now_ms, err);
-    } else if (memo_find(memo, MEMO_LOGS, buffer_bytes(&key), &made)) {
-        buffer_append(out, made);
-    } else {
-        ok = write_logs(out, snapshot, now_ms, err);
-        if (ok && buffer_ok(out)) {
-            memo_keep(memo, MEMO_LOGS, buffer_bytes(&key),
-                      bytes_of(out->data + start, out->len - start));
-        }
+    if (buffer_ok(&key) &&
+        memo_find(memo, MEMO_LOGS, buffer_bytes(&key), logs)) {
+        buffer_cleanup(&key);
+        return true;
+    }
+    ok = write_logs(room, snapshot, now_ms, err);
+    *logs = buffer_bytes(room);
+    if (!buffer_ok(room) && ok) {
+        ok = err_set(err, ERR_MEMORY, "logs: no memory left for them");
+    }
+    if (ok && buffer_ok(&key)) {
+        memo_keep(memo, MEMO_LOGS, buffer_bytes(&key), *logs);
     }
     buffer_cleanup(&key);
     return ok;
@@ -128,26 +129,27 @@ void native_cleanup(struct native *native)
     *native = (struct native){0};
 }
 
-static bool append_stream_logs(struct native *native, struct snapshot *snapshot,
-                               uint64_t now_ms, struct buffer *out,
-                               struct err *err)
+// A stream has them again only when they have changed.
+static bool append_logs(struct native *native, struct snapshot *snapshot,
+                        uint64_t now_ms, struct buffer *out, struct err *err)
 {
-    size_t start = out->len, at;
+    struct buffer room = {0};
     struct bytes logs;
+    bool ok = make_logs(&logs, &room, snapshot, now_ms, err);
+    bool again =
+        ok && native->stream && bytes_equal(logs, buffer_bytes(&native->logs));
 
-    buffer_append_text(out, ",\"logs\":");
-    at = out->len;
-    if (!append_logs(out, snapshot, now_ms, err)) return false;
-    if (!native->stream || !buffer_ok(out)) return true;
-    logs = bytes_of(out->data + at, out->len - at);
-    if (bytes_equal(logs, buffer_bytes(&native->logs))) {
-        out->len = start;
-        return true;
+    if (ok && !again) {
+        buffer_append_text(out, ",\"logs\":");
+        buffer_append(out, logs);
     }
-    buffer_reset(&native->logs);
-    buffer_append(&native->logs, logs);
-    if (!buffer_ok(&native->logs)) out->failed = true;
-    return true;
+    if (ok && !again && native->stream) {
+        buffer_reset(&native->logs);
+        buffer_append(&native->logs, logs);
+        if (!buffer_ok(&native->logs)) out->failed = true;
+    }
+    buffer_cleanup(&room);
+    return ok;
 }
 
 static bool append_tail(struct native *native, const struct answer *answer,
@@ -170,12 +172,13 @@ static bool append_tail(struct native *native, const struct answer *answer,
     } else {
         buffer_append_text(out, "null");
     }
-    buffer_printf(out, ",\"coverage\":\"%s\"",
-                  coverage_is_whole(snapshot, now_ms) ? "whole" : "partial");
+    buffer_append_text(out, coverage_is_whole(snapshot, now_ms)
+                                ? ",\"coverage\":\"whole\""
+                                : ",\"coverage\":\"partial\"");
     if (answer_order_found(answer)) {
         buffer_append_text(out, ",\"order\":\"found\"");
     }
-    if (!append_stream_logs(native, snapshot, now_ms, out, err)) return false;
+    if (!append_logs(native, snapshot, now_ms, out, err)) return false;
     buffer_append_byte(out, '}');
     return true;
 }
