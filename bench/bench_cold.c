@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/client.h"
+#include "bench/asker.h"
 #include "bench/figures.h"
 #include "bench/measure.h"
 #include "bench/process.h"
@@ -67,33 +67,33 @@ static void collect_names(struct snapshot *snapshot, struct arena *arena)
 // Asks for names from `first` on, one at a time on each connection; seconds.
 static double load(const char *path, size_t first, size_t num)
 {
-    static struct client clients[CLIENTS];
+    static struct asker clients[CLIENTS];
     struct pollfd polls[CLIENTS];
     uint64_t asked_ns[CLIENTS], start;
     size_t asked = 0, done = 0;
 
     for (size_t i = 0; i < CLIENTS; i++) {
-        clients[i] = (struct client){.fd = client_connect(path)};
+        clients[i] = (struct asker){.fd = asker_connect(path)};
         polls[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
     }
     start = measure_now_ns();
     for (size_t i = 0; i < CLIENTS; i++) {
         asked_ns[i] = measure_now_ns();
-        client_ask(&clients[i], names[first + asked++]);
+        asker_ask(&clients[i], names[first + asked++]);
     }
     while (done < num) {
         if (poll(polls, CLIENTS, -1) < 0) die("poll");
         for (size_t i = 0; i < CLIENTS; i++) {
-            struct client *c = &clients[i];
+            struct asker *c = &clients[i];
 
-            if (polls[i].revents == 0 || !client_take(c, NULL)) continue;
+            if (polls[i].revents == 0 || !asker_take(c, NULL)) continue;
             cold_ns[done++] = (double)(measure_now_ns() - asked_ns[i]);
             asked_ns[i] = measure_now_ns();
-            if (asked < num) client_ask(c, names[first + asked++]);
+            if (asked < num) asker_ask(c, names[first + asked++]);
         }
     }
     for (size_t i = 0; i < CLIENTS; i++) {
-        client_close(&clients[i]);
+        asker_close(&clients[i]);
     }
     return (double)(measure_now_ns() - start) / 1e9;
 }
@@ -101,18 +101,18 @@ static double load(const char *path, size_t first, size_t num)
 static double num_cold_blocks(const char *path)
 {
     struct buffer body = {0};
-    struct client c;
+    struct asker c;
     const char *at;
     double value;
 
-    client_open(&c, path);
-    client_get(&c, "/metrics");
-    client_wait(&c, &body);
+    asker_open(&c, path);
+    asker_get(&c, "/metrics");
+    asker_wait(&c, &body);
     buffer_append_byte(&body, '\0');
     at = strstr((const char *)body.data, "\nsanct_cold_blocks_total ");
     value = at == NULL ? 0 : strtod(at + 25, NULL);
     buffer_cleanup(&body);
-    client_close(&c);
+    asker_close(&c);
     return value;
 }
 
@@ -131,21 +131,21 @@ static void keep(const char *name, double *values, size_t num)
 // `name`: of the series to keep, or NULL.
 static void measure_warm(const char *path, const char *name, double out[2])
 {
-    struct client c;
+    struct asker c;
 
-    client_open(&c, path);
+    asker_open(&c, path);
     for (int round = 0; round < WARM_ROUNDS; round++) {
         uint64_t start = measure_now_ns();
 
-        client_ask(
-            &c, names[num_names - 1 - random_below(&randomness, WARM_NAMES)]);
-        client_wait(&c, NULL);
+        asker_ask(&c,
+                  names[num_names - 1 - random_below(&randomness, WARM_NAMES)]);
+        asker_wait(&c, NULL);
         ns[round] = (double)(measure_now_ns() - start);
     }
     out[0] = measure_percentile(ns, WARM_ROUNDS, 50) / 1000;
     out[1] = measure_percentile(ns, WARM_ROUNDS, 99) / 1000;
     if (name != NULL) keep(name, ns, WARM_ROUNDS);
-    client_close(&c);
+    asker_close(&c);
 }
 
 // ------------------------------------------------------------- yardstick
@@ -349,7 +349,7 @@ int main(int argc, char **argv)
     index_close(index);
     find_largest(argv[2], largest);
     (void)snprintf(path, sizeof path, "%s/sock", argv[3]);
-    pid = client_start_server(argv[1], argv[2], path);
+    pid = asker_start_server(argv[1], argv[2], path);
     run(argv[2], path, largest, pid);
     (void)kill(pid, SIGTERM);
     (void)waitpid(pid, NULL, 0);

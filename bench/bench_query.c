@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/client.h"
+#include "bench/asker.h"
 #include "bench/constant.h"
 #include "bench/figures.h"
 #include "bench/measure.h"
@@ -91,7 +91,7 @@ static struct bytes some_name(void)
 }
 
 // One client, one request at a time; `server` 0: its CPU is not looked at.
-static void take_turns(struct samples *s, struct client *client, size_t num,
+static void take_turns(struct samples *s, struct asker *client, size_t num,
                        pid_t server)
 {
     uint64_t cpu = server > 0 ? process_cpu_ns(server) : 0;
@@ -100,8 +100,8 @@ static void take_turns(struct samples *s, struct client *client, size_t num,
         struct bytes name = some_name();
         uint64_t start = measure_now_ns();
 
-        client_ask(client, name);
-        client_wait(client, NULL);
+        asker_ask(client, name);
+        asker_wait(client, NULL);
         s->ns[s->num++] = (double)(measure_now_ns() - start);
     }
     if (server > 0) {
@@ -198,10 +198,10 @@ static void measure_one_client(pid_t server, pid_t constant)
 {
     static struct samples ours = {.name = "sanctd"}, echo = {.name = "echo"};
     static struct samples warming;
-    struct client to_ours, to_echo;
+    struct asker to_ours, to_echo;
 
-    client_open(&to_ours, server_path);
-    client_open(&to_echo, constant_path);
+    asker_open(&to_ours, server_path);
+    asker_open(&to_echo, constant_path);
     take_turns(&warming, &to_ours, RUNS * ROUNDS, 0);
     for (int run = 0; run < RUNS; run++) {
         take_turns(&ours, &to_ours, ROUNDS, server);
@@ -209,8 +209,8 @@ static void measure_one_client(pid_t server, pid_t constant)
     }
     keep(&ours);
     keep(&echo);
-    client_close(&to_ours);
-    client_close(&to_echo);
+    asker_close(&to_ours);
+    asker_close(&to_echo);
 }
 
 // ------------------------------------------------------------- PostgreSQL
@@ -256,7 +256,7 @@ static void append_command(struct buffer *out, bool exists, uint64_t number)
 // Commands, DEPTH at a time on one connection.
 static void measure_bulk(const char *what, bool exists, pid_t server)
 {
-    int fd = client_connect(server_path);
+    int fd = asker_connect(server_path);
     struct buffer out = {0};
     uint64_t cpu = 0, start = 0;
     char in[8192];
@@ -272,7 +272,7 @@ static void measure_bulk(const char *what, bool exists, pid_t server)
         for (unsigned k = 0; k < DEPTH; k++) {
             append_command(&out, exists, (uint64_t)(i + BATCHES) * DEPTH + k);
         }
-        client_send_all(fd, buffer_bytes(&out));
+        asker_send_all(fd, buffer_bytes(&out));
         while (num < DEPTH) {
             ssize_t len = recv(fd, in, sizeof in, 0);
 
@@ -347,7 +347,7 @@ static void compare_h2load(void)
 {
     struct buffer target = {0};
 
-    client_target(&target, names[0]);
+    asker_target(&target, names[0]);
     buffer_append_byte(&target, '\0');
     compare_tool("h2load",
                  "h2load --h1 -B unix:%s -c 32 -m 16 -n 60000 'http://sanct%s' "
@@ -378,10 +378,10 @@ static void compare_redis(void)
 
 static void be_good(struct samples *s)
 {
-    struct client clients[GOOD];
+    struct asker clients[GOOD];
 
     for (size_t i = 0; i < GOOD; i++) {
-        client_open(&clients[i], server_path);
+        asker_open(&clients[i], server_path);
     }
     for (int i = 0; i < ROUNDS / GOOD; i++) {
         for (size_t k = 0; k < GOOD; k++) {
@@ -389,7 +389,7 @@ static void be_good(struct samples *s)
         }
     }
     for (size_t i = 0; i < GOOD; i++) {
-        client_close(&clients[i]);
+        asker_close(&clients[i]);
     }
 }
 
@@ -405,7 +405,7 @@ static void abuse(int *fd, unsigned kind)
         return;
     }
     (void)close(*fd);
-    *fd = client_connect(server_path);
+    *fd = asker_connect(server_path);
 }
 
 // Runs until it is killed; `ready` gets a byte when all are there.
@@ -414,14 +414,14 @@ static void be_a_crowd(int ready)
     static int fds[ABUSIVE];
 
     for (unsigned i = 0; i < IDLE; i++) {
-        struct client client;
+        struct asker client;
 
-        client_open(&client, server_path);
-        client_ask(&client, some_name());
-        client_wait(&client, NULL);
+        asker_open(&client, server_path);
+        asker_ask(&client, some_name());
+        asker_wait(&client, NULL);
     }
     for (unsigned i = 0; i < ABUSIVE; i++) {
-        fds[i] = client_connect(server_path);
+        fds[i] = asker_connect(server_path);
     }
     for (unsigned round = 0;; round++) {
         for (unsigned i = 0; i < ABUSIVE; i++) {
@@ -470,14 +470,14 @@ static void measure_moving(void)
 {
     static struct samples s = {.name = "while_moving"};
     const char *command = getenv("BENCH_MOVE");
-    struct client client;
+    struct asker client;
     uint64_t asked = 0;
     double slowest = 0;
     int status = 0;
     pid_t pid;
 
     if (command == NULL) return;
-    client_open(&client, server_path);
+    asker_open(&client, server_path);
     (void)fflush(stdout);
     pid = fork();
     if (pid == 0) {
@@ -495,7 +495,7 @@ static void measure_moving(void)
     keep(&s);
     set(s.name, "slowest_us", slowest / 1000);
     set(s.name, "requests", (double)asked);
-    client_close(&client);
+    asker_close(&client);
 }
 
 // ------------------------------------------------------------- the table
@@ -591,7 +591,7 @@ static void measure_all(size_t answer_len)
     for (size_t i = 0; i < answer_len; i++) {
         buffer_append_byte(&answer, 'x');
     }
-    server = client_start_server(build, served, server_path);
+    server = asker_start_server(build, served, server_path);
     constant = start_constant("\r\n\r\n", &answer);
     measure_one_client(server, constant);
     figures_set(&figures, "own_mib",

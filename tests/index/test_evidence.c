@@ -15,14 +15,14 @@ static void a_head_that_does_not_hold(void **state)
         struct evidence evidence = incident_begin(EVIDENCE_HEAD);
 
         evidence.num_heads = 1;
-        evidence.heads[0] = incident_head(incident_stranger, kinds[i], 0, 9,
-                                          &served);
+        evidence.heads[0] =
+            incident_head(incident_stranger, kinds[i], 0, 9, &served);
         incident_check(&evidence, true,
                        i == 0
                            ? "get-sth: the signature is not by the expected key"
                            : "checkpoint: no signature by the expected key");
-        evidence.heads[0] = incident_head(incident_signer, kinds[i], 0, 9,
-                                          &good);
+        evidence.heads[0] =
+            incident_head(incident_signer, kinds[i], 0, 9, &good);
         incident_check(&evidence, false,
                        "the head holds under the key and the origin");
         evidence.origin = "other.example";
@@ -47,17 +47,17 @@ static void two_heads_of_one_size(void **state)
 
     (void)state;
     evidence.num_heads = 2;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_STH, 0, 9,
-                                      &served[0]);
-    evidence.heads[1] = incident_head(incident_signer, HEAD_CHECKPOINT, 1, 9,
-                                      &served[1]);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_STH, 0, 9, &served[0]);
+    evidence.heads[1] =
+        incident_head(incident_signer, HEAD_CHECKPOINT, 1, 9, &served[1]);
     incident_check(&evidence, true,
                    "two heads of 9 entries have different roots");
-    evidence.heads[1] = incident_head(incident_signer, HEAD_STH, 0, 9,
-                                      &served[2]);
+    evidence.heads[1] =
+        incident_head(incident_signer, HEAD_STH, 0, 9, &served[2]);
     incident_check(&evidence, false, "the two heads agree");
-    evidence.heads[1] = incident_head(incident_stranger, HEAD_STH, 1, 9,
-                                      &served[3]);
+    evidence.heads[1] =
+        incident_head(incident_stranger, HEAD_STH, 1, 9, &served[3]);
     incident_check(&evidence, false, "head 1 is not signed: get-sth: ");
     evidence.num_heads = 1;
     incident_check(&evidence, false,
@@ -125,10 +125,10 @@ static void entries_that_do_not_join_two_heads(void **state)
 
     (void)state;
     evidence.num_heads = 2;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_STH, 0, 9,
-                                      &served[0]);
-    evidence.heads[1] = incident_head(incident_signer, HEAD_STH, 1, 20,
-                                      &served[1]);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_STH, 0, 9, &served[0]);
+    evidence.heads[1] =
+        incident_head(incident_signer, HEAD_STH, 1, 20, &served[1]);
     evidence.left = &left;
     evidence.right = &right;
     evidence.first = 9;
@@ -138,8 +138,8 @@ static void entries_that_do_not_join_two_heads(void **state)
     incident_check(&evidence, true,
                    "what was served from 9 to 20 does not lead from the head "
                    "of 9 to the head of 20");
-    evidence.heads[1] = incident_head(incident_signer, HEAD_STH, 0, 20,
-                                      &served[2]);
+    evidence.heads[1] =
+        incident_head(incident_signer, HEAD_STH, 0, 20, &served[2]);
     incident_check(&evidence, false, "the two heads are consistent");
     evidence.num_leaves = 10;
     incident_check(&evidence, false, "nothing kept joins the two heads");
@@ -161,8 +161,8 @@ static void entries_that_are_not_those_signed(void **state)
         (void)state;
         incident_right_side(&right, 12, incident_hashes[0], 33);
         evidence.num_heads = 1;
-        evidence.heads[0] = incident_head(incident_signer, HEAD_CHECKPOINT, 0,
-                                          33, &served);
+        evidence.heads[0] =
+            incident_head(incident_signer, HEAD_CHECKPOINT, 0, 33, &served);
         evidence.first = 4;
         evidence.end = 12;
         evidence.left = &left;
@@ -219,8 +219,8 @@ static void tiles_that_are_not_those_signed(void **state)
     }
     nodes[1][2].bytes[31] ^= 0x80;
     evidence.num_heads = 1;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_CHECKPOINT, 0, 32,
-                                      &served);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_CHECKPOINT, 0, 32, &served);
     evidence.first = 16;
     evidence.end = 32;
     evidence.left = &left;
@@ -243,8 +243,8 @@ static void heads_beyond_the_final_one(void **state)
 
     (void)state;
     evidence.num_heads = 1;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_STH, 0, 20,
-                                      &served);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_STH, 0, 20, &served);
     incident_check(&evidence, false, "there is no final_tree_head");
     evidence.has_final = true;
     evidence.final_size = 19;
@@ -267,8 +267,8 @@ static void what_was_signed_for_and_not_served(void **state)
 
     (void)state;
     evidence.num_heads = 1;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_CHECKPOINT, 0, 20,
-                                      &served);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_CHECKPOINT, 0, 20, &served);
     evidence.first = 0;
     evidence.end = 20;
     incident_check(&evidence, true, "the head of 20 covers 0..20; ");
@@ -279,8 +279,8 @@ static void what_was_signed_for_and_not_served(void **state)
     incident_check(&evidence, false,
                    "the head of 20 entries does not cover the range");
     evidence.end = 20;
-    evidence.heads[0] = incident_head(incident_stranger, HEAD_CHECKPOINT, 0, 20,
-                                      &strange);
+    evidence.heads[0] =
+        incident_head(incident_stranger, HEAD_CHECKPOINT, 0, 20, &strange);
     incident_check(&evidence, false, "head 0 is not signed: checkpoint: ");
     buffer_cleanup(&served);
     buffer_cleanup(&strange);

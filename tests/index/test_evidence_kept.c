@@ -17,8 +17,7 @@ static struct bytes read_kept(const char *name)
     char path[1024];
 
     (void)snprintf(path, sizeof path, "%s/evidence/%s/%s", incident_dir,
-                   incident_seen.folder,
-                   name);
+                   incident_seen.folder, name);
     return read_file(path);
 }
 
@@ -28,8 +27,7 @@ static void write_kept(const char *name, struct bytes bytes)
     FILE *file;
 
     (void)snprintf(path, sizeof path, "%s/evidence/%s/%s", incident_dir,
-                   incident_seen.folder,
-                   name);
+                   incident_seen.folder, name);
     file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
@@ -49,10 +47,10 @@ static void everything_lies_where_the_contract_says(void **state)
 
     (void)state;
     evidence.num_heads = 2;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_STH, 0, 9,
-                                      &served[0]);
-    evidence.heads[1] = incident_head(incident_signer, HEAD_STH, 1, 9,
-                                      &served[1]);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_STH, 0, 9, &served[0]);
+    evidence.heads[1] =
+        incident_head(incident_signer, HEAD_STH, 1, 9, &served[1]);
     evidence.files = files;
     evidence.num_files = 2;
     incident_check(&evidence, true, "two heads of 9 entries");
@@ -119,8 +117,8 @@ static void an_incident_is_kept_once(void **state)
     assert_int_equal(incident_seen.proven, 2);
 
     head.num_heads = 1;
-    head.heads[0] = incident_head(incident_stranger, HEAD_STH, 0, 9,
-                                  &served[4]);
+    head.heads[0] =
+        incident_head(incident_stranger, HEAD_STH, 0, 9, &served[4]);
     incident_write(&head);
     head.heads[0].served = fork.heads[0].served;
     incident_write(&head); // the same trouble at the next poll
@@ -244,8 +242,8 @@ static void damage_is_told_and_proves_nothing(void **state)
     (void)state;
     incident_right_side(&right, 12, incident_hashes[0], 33);
     evidence.num_heads = 1;
-    evidence.heads[0] = incident_head(incident_signer, HEAD_STH, 0, 33,
-                                      &served);
+    evidence.heads[0] =
+        incident_head(incident_signer, HEAD_STH, 0, 33, &served);
     evidence.first = 4;
     evidence.end = 12;
     evidence.left = &left;
@@ -374,8 +372,7 @@ static void an_unreadable_incident_is_told(void **state)
     incident_check(&evidence, true, "the head of 9 covers 0..9");
     incident = read_kept("incident.json");
     (void)snprintf(path, sizeof path, "%s/evidence/%s/incident.json",
-                   incident_dir,
-                   incident_seen.folder);
+                   incident_dir, incident_seen.folder);
     assert_int_equal(truncate(path, 17 * 1024 * 1024), 0);
     incident_check_all();
     assert_int_equal(incident_seen.readable, 0);

@@ -24,9 +24,8 @@ int incident_set_up(void **state)
     for (size_t tree = 0; tree < 2; tree++) {
         for (size_t i = 0; i < INCIDENT_LEAVES; i++) {
             buffer_printf(&leaf_bytes[tree][i], "leaf %zu%s", i,
-                          tree == 1 && i == INCIDENT_FORKED_AT
-                              ? " of another"
-                              : "");
+                          tree == 1 && i == INCIDENT_FORKED_AT ? " of another"
+                                                               : "");
             incident_leaves[tree][i] = buffer_bytes(&leaf_bytes[tree][i]);
             incident_hashes[tree][i] =
                 merkle_leaf_hash(incident_leaves[tree][i]);

@@ -72,8 +72,7 @@ static void tree_is_the_same_everywhere(void **state)
 }
 
 static void check_consistency(struct testlog *log, uint64_t first,
-                              uint64_t second,
-                              const struct sha256_hash *leaves)
+                              uint64_t second, const struct sha256_hash *leaves)
 {
     struct sha256_hash root1 = plain_root(leaves, (size_t)first);
     struct sha256_hash root2 = plain_root(leaves, (size_t)second);
@@ -102,9 +101,9 @@ static void check_inclusion(struct testlog *log, uint64_t index, uint64_t size,
     size_t num;
 
     text_append_base64(&hash, sha256_bytes(&leaves[index]));
-    buffer_printf(&target,
-                  "/rfc6962/ct/v1/get-proof-by-hash?tree_size=%u&hash=",
-                  (unsigned)size);
+    buffer_printf(
+        &target,
+        "/rfc6962/ct/v1/get-proof-by-hash?tree_size=%u&hash=", (unsigned)size);
     for (size_t i = 0; i < hash.len; i++) {
         bool escaped = strchr("+/=", hash.data[i]) != NULL;
 

@@ -133,7 +133,7 @@ size_t visitor_hashes(const struct json *array,
 }
 
 EVP_PKEY *visitor_log_key(struct testlog *log, enum testlog_api api,
-                        struct sha256_hash *log_id)
+                          struct sha256_hash *log_id)
 {
     struct buffer key = {0}, id = {0};
     struct json *description;

@@ -323,8 +323,7 @@ static void every_consistency_holds_and_no_other(void **state)
             proof.num_nodes--;
             if (proof.num_nodes > 0) {
                 proof.num_nodes--;
-                assert_false(
-                    consistency_holds(m, n, &proof, &first, &second));
+                assert_false(consistency_holds(m, n, &proof, &first, &second));
             }
         }
     }
@@ -588,9 +587,8 @@ static bool vector_holds(const struct json *json)
     }
     return read_root(json_member(json, "root1"), &root1) &&
            read_root(json_member(json, "root2"), &root2) &&
-           consistency_holds(read_uint(json, "size1"),
-                                     read_uint(json, "size2"), &proof, &root1,
-                                     &root2);
+           consistency_holds(read_uint(json, "size1"), read_uint(json, "size2"),
+                             &proof, &root1, &root2);
 }
 
 static size_t num_vectors;
@@ -706,10 +704,9 @@ static void argon_2020_consistency_holds(void **state)
         test_data("rfc6962/argon2020/"
                   "get-sth-consistency-first-3654490-second-961984011.json"));
     assert_true(read_proof(json_member(answer, "consistency"), &proof));
-    assert_true(
-        consistency_holds(ARGON_OLD, ARGON_NOW, &proof, &old, &root));
-    assert_false(consistency_holds(ARGON_OLD + 1, ARGON_NOW, &proof,
-                                           &old, &root));
+    assert_true(consistency_holds(ARGON_OLD, ARGON_NOW, &proof, &old, &root));
+    assert_false(
+        consistency_holds(ARGON_OLD + 1, ARGON_NOW, &proof, &old, &root));
     assert_true(merkle_consistency_split(&proof, ARGON_OLD, ARGON_NOW, &old,
                                          &left, &right));
     assert_true(same(merkle_root(&left), old));

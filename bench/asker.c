@@ -1,6 +1,6 @@
-// client.c - see client.h.
+// asker.c - see asker.h.
 
-#include "bench/client.h"
+#include "bench/asker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 
 enum { TRIES = 200, TRY_US = 50000, PATH_SIZE = 4096 };
 
-int client_connect(const char *path)
+int asker_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -28,18 +28,18 @@ int client_connect(const char *path)
     die("%s: %s", path, strerror(errno));
 }
 
-void client_open(struct client *client, const char *path)
+void asker_open(struct asker *asker, const char *path)
 {
-    *client = (struct client){.fd = client_connect(path)};
+    *asker = (struct asker){.fd = asker_connect(path)};
 }
 
-void client_close(struct client *client)
+void asker_close(struct asker *asker)
 {
-    (void)close(client->fd);
-    http_response_cleanup(&client->response);
+    (void)close(asker->fd);
+    http_response_cleanup(&asker->response);
 }
 
-void client_send_all(int fd, struct bytes bytes)
+void asker_send_all(int fd, struct bytes bytes)
 {
     while (bytes.len > 0) {
         ssize_t len = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
@@ -49,18 +49,18 @@ void client_send_all(int fd, struct bytes bytes)
     }
 }
 
-void client_get(struct client *client, const char *target)
+void asker_get(struct asker *asker, const char *target)
 {
     struct buffer request = {0};
 
     buffer_append_text(&request, "GET ");
     buffer_append_text(&request, target);
     buffer_append_text(&request, " HTTP/1.1\r\nHost: sanct\r\n\r\n");
-    client_send_all(client->fd, buffer_bytes(&request));
+    asker_send_all(asker->fd, buffer_bytes(&request));
     buffer_cleanup(&request);
 }
 
-void client_target(struct buffer *out, struct bytes name)
+void asker_target(struct buffer *out, struct bytes name)
 {
     static const char hex[] = "0123456789abcdef";
 
@@ -81,51 +81,50 @@ void client_target(struct buffer *out, struct bytes name)
     }
 }
 
-void client_ask(struct client *client, struct bytes name)
+void asker_ask(struct asker *asker, struct bytes name)
 {
     struct buffer target = {0};
 
-    client_target(&target, name);
+    asker_target(&target, name);
     buffer_append_byte(&target, '\0');
-    client_get(client, (const char *)target.data);
+    asker_get(asker, (const char *)target.data);
     buffer_cleanup(&target);
 }
 
-bool client_take(struct client *client, struct buffer *body)
+bool asker_take(struct asker *asker, struct buffer *body)
 {
     static uint8_t piece[65536];
-    ssize_t len = recv(client->fd, piece, sizeof piece, 0);
+    ssize_t len = recv(asker->fd, piece, sizeof piece, 0);
     struct bytes in = bytes_of(piece, len > 0 ? (size_t)len : 0), part;
     enum http_progress progress = HTTP_PART;
     struct err err = {0};
 
     if (len <= 0) die("the server closed the connection");
-    if (!client->in_body) {
-        progress = http_response_head(&client->response, &in, &err);
-        client->in_body = progress != HTTP_MORE;
+    if (!asker->in_body) {
+        progress = http_response_head(&asker->response, &in, &err);
+        asker->in_body = progress != HTTP_MORE;
     }
-    while (client->in_body && progress == HTTP_PART) {
-        progress = http_body_read(&client->response.body, &in, &part, &err);
+    while (asker->in_body && progress == HTTP_PART) {
+        progress = http_body_read(&asker->response.body, &in, &part, &err);
         if (progress == HTTP_PART && body != NULL) buffer_append(body, part);
     }
     if (progress == HTTP_BROKEN) die("%s", err.text);
     if (progress != HTTP_END) return false;
-    if (client->response.status != 200) {
-        die("status %u", client->response.status);
+    if (asker->response.status != 200) {
+        die("status %u", asker->response.status);
     }
-    http_response_reset(&client->response);
-    client->in_body = false;
+    http_response_reset(&asker->response);
+    asker->in_body = false;
     return true;
 }
 
-void client_wait(struct client *client, struct buffer *body)
+void asker_wait(struct asker *asker, struct buffer *body)
 {
-    while (!client_take(client, body)) {
+    while (!asker_take(asker, body)) {
     }
 }
 
-pid_t client_start_server(const char *build, const char *index,
-                          const char *path)
+pid_t asker_start_server(const char *build, const char *index, const char *path)
 {
     char program[PATH_SIZE];
     pid_t pid;
@@ -134,7 +133,7 @@ pid_t client_start_server(const char *build, const char *index,
     pid = fork();
     if (pid < 0) die("fork");
     if (pid > 0) {
-        (void)close(client_connect(path));
+        (void)close(asker_connect(path));
         return pid;
     }
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
