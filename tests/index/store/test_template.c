@@ -334,6 +334,47 @@ static void real_certificates_come_back(void **state)
     CHECK(num_all > 6 * 1300 && num > num_all / 4);
 }
 
+// ------------------------------------------------------------ sizes
+
+// A payload of a certificate that is one number of `len` random bytes.
+static void tell_number(struct random *random, size_t len)
+{
+    const struct entry_facts facts = {0};
+    struct buffer body = {0};
+    uint8_t number[512];
+
+    assert_in_range(len, 0x80, sizeof number);
+    random_fill(random, number, len);
+    number[0] = (number[0] & 0x7f) | 0x40; // positive, as short as may be
+    buffer_append(&body, bytes_of("\1\0\1\5", HEAD_LEN));
+    buffer_append_uint(&body, 0x0100, 2); // FORM_CERTIFICATE, no extensions
+    buffer_append_uint(&body, 0x3082, 2);
+    buffer_append_uint(&body, len + 4, 2);
+    buffer_append_uint(&body, 0x0282, 2);
+    buffer_append_uint(&body, len, 2);
+    buffer_append(&body, bytes_of(number, len));
+    CHECK(buffer_ok(&body));
+    tell(buffer_bytes(&body), &facts, 5);
+    buffer_cleanup(&body);
+}
+
+// An RSA key of 2048 bits is not told as one of 4096: that would be as long.
+static void short_numbers_are_not_filled_up(void **state)
+{
+    struct random random = random_for(1, "sizes", 0);
+    size_t num, len;
+
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        tell_number(&random, i % 4 < 2 ? 512 : 256);
+    }
+    check_all(&num, &len);
+    CHECK(num == 10); // all but the first of each size
+    for (size_t i = 4; i < num_all; i++) {
+        CHECK(all[i].raw.len == (i % 4 < 2 ? 512 : 256));
+    }
+}
+
 // ------------------------------------------------------------ tables
 
 static void damaged_tables_are_refused_or_harmless(void **state)
@@ -385,6 +426,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_bytes_come_back, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(real_certificates_come_back, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(short_numbers_are_not_filled_up, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(damaged_tables_are_refused_or_harmless,
                                         set_up, tear_down),
