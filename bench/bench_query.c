@@ -485,13 +485,13 @@ static void measure_moving(void)
         _exit(127);
     }
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        // Of a long load the last ones stay.
-        if (s.num == COUNT_OF(s.ns)) s.num = 0;
+        s.num = asked % COUNT_OF(s.ns); // of a long load the last ones stay
         take_turns(&s, &client, 1, 0);
         if (s.ns[s.num - 1] > slowest) slowest = s.ns[s.num - 1];
         asked++;
     }
     if (status != 0) die("%s: failed", command);
+    s.num = asked < COUNT_OF(s.ns) ? asked : COUNT_OF(s.ns);
     keep(&s);
     set(s.name, "slowest_us", slowest / 1000);
     set(s.name, "requests", (double)asked);
