@@ -535,7 +535,7 @@ static bool ask(struct run *run, struct err *err)
 // A log that the index has not is said before any question is asked.
 static bool check_logs(struct run *run, struct err *err)
 {
-    struct sieve sieve;
+    struct sieve sieve = {0};
     bool ok = sieve_init(&sieve, &run->options->filters, run->snapshot,
                          run->now_ms, err);
 
