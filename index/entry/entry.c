@@ -132,6 +132,7 @@ static void understand_precert(struct entry *entry)
     if (der.len == 0) return;
     if (entry->leaf.type == LEAF_PRECERT) {
         entry->tbs_from_precert =
+            entry->bytes.leaf_from_precert ||
             log_form_equals(find_tbs(der), entry->leaf.certificate);
         if (entry->tbs_from_precert) return;
     }
@@ -289,6 +290,7 @@ static bool take_timestamped_entry(struct bytes *tile, uint64_t *kind,
 static void clear_extra(struct entry_bytes *out)
 {
     out->precert = (struct bytes){0};
+    out->leaf_from_precert = false;
     out->chain = NULL;
     out->num_chain = 0;
     out->extra_unreadable = false;

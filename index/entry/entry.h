@@ -21,6 +21,9 @@ struct entry_bytes {
     struct bytes leaf;    // MerkleTreeLeaf; authenticated by the tree
     struct bytes precert; // pre_certificate of extra_data or TileLeaf; empty
                           // where there is none.  Not authenticated.
+    // The leaf was built from `precert`: it has the TBSCertificate that this
+    // gives (record.h).
+    bool leaf_from_precert;
     const struct sha256_hash *chain; // fingerprints, issuer of the leaf first
     size_t num_chain;                // Not authenticated.
     bool extra_unreadable;           // extra_data is no chain: kept in `extra`

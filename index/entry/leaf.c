@@ -84,15 +84,41 @@ bool leaf_parse(struct leaf *leaf, struct bytes wire, struct err *err)
     return true;
 }
 
+static size_t sum_pieces(const struct bytes *pieces, size_t num)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < num; i++) {
+        len += pieces[i].len;
+    }
+    return len;
+}
+
+size_t leaf_len_pieces(const struct leaf *leaf, const struct bytes *pieces,
+                       size_t num)
+{
+    return 1 + 1 + 8 + 2 +
+           (leaf->type == LEAF_PRECERT ? leaf->issuer_key_hash.len : 0) + 3 +
+           sum_pieces(pieces, num) + 2 + leaf->extensions.len;
+}
+
 void leaf_append(struct buffer *out, const struct leaf *leaf)
+{
+    leaf_append_pieces(out, leaf, &leaf->certificate, 1);
+}
+
+void leaf_append_pieces(struct buffer *out, const struct leaf *leaf,
+                        const struct bytes *pieces, size_t num)
 {
     buffer_append_byte(out, VERSION_V1);
     buffer_append_byte(out, TYPE_TIMESTAMPED_ENTRY);
     buffer_append_uint(out, leaf->timestamp_ms, 8);
     buffer_append_uint(out, (uint64_t)leaf->type, 2);
     if (leaf->type == LEAF_PRECERT) buffer_append(out, leaf->issuer_key_hash);
-    buffer_append_uint(out, leaf->certificate.len, 3);
-    buffer_append(out, leaf->certificate);
+    buffer_append_uint(out, sum_pieces(pieces, num), 3);
+    for (size_t i = 0; i < num; i++) {
+        buffer_append(out, pieces[i]);
+    }
     buffer_append_uint(out, leaf->extensions.len, 2);
     buffer_append(out, leaf->extensions);
 }

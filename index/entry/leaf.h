@@ -32,6 +32,13 @@ MUST_USE bool leaf_parse(struct leaf *leaf, struct bytes wire, struct err *err);
 // from: leaf_parse of the result gives `leaf` again.
 void leaf_append(struct buffer *out, const struct leaf *leaf);
 
+// leaf_append_pieces does so with a certificate that lies in pieces, and
+// leaf_len_pieces is how many bytes that appends.
+void leaf_append_pieces(struct buffer *out, const struct leaf *leaf,
+                        const struct bytes *pieces, size_t num);
+size_t leaf_len_pieces(const struct leaf *leaf, const struct bytes *pieces,
+                       size_t num);
+
 // leaf_is_written_as tells whether leaf_append would write exactly `wire`.
 bool leaf_is_written_as(const struct leaf *leaf, struct bytes wire);
 

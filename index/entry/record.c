@@ -2,6 +2,8 @@
 
 #include "index/entry/record.h"
 
+#include <assert.h>
+
 #include "index/base/checksum.h"
 #include "index/base/varint.h"
 #include "index/entry/der.h"
@@ -425,16 +427,24 @@ static bool read_vector(struct bytes *view, struct bytes *out)
            bytes_read_take(view, out, (size_t)len);
 }
 
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_MEMORY, "record: no memory");
+}
+
+// Builds the leaf around a certificate that lies in pieces.
 static bool build_leaf(struct entry_bytes *out, const struct leaf *leaf,
+                       const struct bytes *pieces, size_t num,
                        struct arena *arena, struct err *err)
 {
-    struct buffer wire = {0};
-    bool ok;
+    size_t len = leaf_len_pieces(leaf, pieces, num);
+    struct buffer wire = {.data = arena_alloc(arena, len), .size = len};
 
-    leaf_append(&wire, leaf);
-    ok = buffer_ok(&wire) && arena_copy(arena, buffer_bytes(&wire), &out->leaf);
-    buffer_cleanup(&wire);
-    return ok || err_set(err, ERR_MEMORY, "record: no memory");
+    if (wire.data == NULL) return no_memory(err);
+    leaf_append_pieces(&wire, leaf, pieces, num);
+    assert(wire.len == len && wire.size == len);
+    out->leaf = buffer_bytes(&wire);
+    return true;
 }
 
 static bool append_piece(void *context, struct bytes piece)
@@ -443,26 +453,43 @@ static bool append_piece(void *context, struct bytes piece)
     return true;
 }
 
+// A log form in more pieces than anybody makes.
+static bool build_from_many(struct entry_bytes *out, const struct leaf *leaf,
+                            struct bytes tbs, struct arena *arena,
+                            struct err *err)
+{
+    struct buffer form = {0};
+    struct bytes whole;
+    bool ok;
+
+    if (!log_form_visit(tbs, append_piece, &form)) {
+        buffer_cleanup(&form);
+        return damaged(err, "its precertificate gives no TBSCertificate");
+    }
+    whole = buffer_bytes(&form);
+    ok = buffer_ok(&form) ? build_leaf(out, leaf, &whole, 1, arena, err)
+                          : no_memory(err);
+    buffer_cleanup(&form);
+    return ok;
+}
+
 // The leaf whose TBSCertificate comes from the precertificate; read as
 // entry_understand did when it found that they agree.
-static bool build_from_precert(struct entry_bytes *out, struct leaf *leaf,
+static bool build_from_precert(struct entry_bytes *out, const struct leaf *leaf,
                                struct arena *arena, struct err *err)
 {
     struct bytes view = out->precert;
     struct der precert, tbs;
-    struct buffer form = {0};
-    bool ok;
+    struct log_form form;
 
-    if (!der_read(&view, &precert) || !der_read(&precert.content, &tbs) ||
-        !log_form_visit(tbs.whole, append_piece, &form)) {
-        buffer_cleanup(&form);
+    if (!der_read(&view, &precert) || !der_read(&precert.content, &tbs)) {
         return damaged(err, "its precertificate gives no TBSCertificate");
     }
-    leaf->certificate = buffer_bytes(&form);
-    ok = buffer_ok(&form) ? build_leaf(out, leaf, arena, err)
-                          : err_set(err, ERR_MEMORY, "record: no memory");
-    buffer_cleanup(&form);
-    return ok;
+    out->leaf_from_precert = true;
+    if (!log_form_collect(&form, tbs.whole)) {
+        return build_from_many(out, leaf, tbs.whole, arena, err);
+    }
+    return build_leaf(out, leaf, form.pieces, form.num_pieces, arena, err);
 }
 
 bool record_read_payload(struct entry_bytes *out, const struct record *record,
@@ -490,9 +517,8 @@ bool record_read_payload(struct entry_bytes *out, const struct record *record,
     if (form == FORM_FROM_PRECERT) {
         return build_from_precert(out, &leaf, arena, err);
     }
-    leaf.certificate = plain;
     out->leaf = plain;
-    return form == FORM_LEAF || build_leaf(out, &leaf, arena, err);
+    return form == FORM_LEAF || build_leaf(out, &leaf, &plain, 1, arena, err);
 }
 
 void record_restore(struct entry *entry, const struct record *record)

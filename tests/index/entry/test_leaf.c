@@ -60,6 +60,26 @@ static void accepts_and_rejects(void **state)
     }
 }
 
+// A certificate in pieces, some of them empty, is written as one.
+static void check_pieces(const struct leaf *leaf, struct bytes wire)
+{
+    struct bytes whole = leaf->certificate;
+
+    for (size_t at = 0; at <= whole.len; at++) {
+        struct bytes pieces[] = {
+            bytes_of(whole.data, at),
+            {0},
+            bytes_of(whole.data + at, whole.len - at),
+        };
+        struct buffer out = {0};
+
+        leaf_append_pieces(&out, leaf, pieces, COUNT_OF(pieces));
+        CHECK(bytes_equal(buffer_bytes(&out), wire));
+        CHECK(leaf_len_pieces(leaf, pieces, COUNT_OF(pieces)) == wire.len);
+        buffer_cleanup(&out);
+    }
+}
+
 static void writes_what_it_read(void **state)
 {
     (void)state;
@@ -73,6 +93,7 @@ static void writes_what_it_read(void **state)
             CHECK(leaf_parse(&leaf, wire, NULL));
             leaf_append(&out, &leaf);
             CHECK(bytes_equal(buffer_bytes(&out), wire));
+            check_pieces(&leaf, wire);
             CHECK(leaf_is_written_as(&leaf, wire));
             CHECK(leaf_is_written_as(&leaf, buffer_bytes(&out)));
             for (size_t at = 0; at < out.len; at++) {

@@ -42,6 +42,8 @@ static struct bytes store(const struct entry *entry, bool facts_only)
     return value;
 }
 
+static size_t num_from_precert; // leaves that were built from one
+
 // Reads it back as the index does.
 static bool load(struct entry *entry, struct record *record, struct bytes value,
                  struct arena *arena, struct err *err)
@@ -51,6 +53,14 @@ static bool load(struct entry *entry, struct record *record, struct bytes value,
     if (!record_read(record, key(), value, err) ||
         !record_read_payload(&bytes, record, record->payload, arena, err)) {
         return false;
+    }
+    if (bytes.leaf_from_precert) {
+        // It is what would be found by looking.
+        bytes.leaf_from_precert = false;
+        CHECK(entry_understand(entry, &bytes, arena));
+        CHECK(entry->tbs_from_precert);
+        bytes.leaf_from_precert = true;
+        num_from_precert++;
     }
     CHECK(entry_understand(entry, &bytes, arena));
     if (record->kind == RECORD_FACTS) record_restore(entry, record);
@@ -495,6 +505,7 @@ static void real_precertificates_come_back(void **state)
         free((void *)(uintptr_t)data.data);
     }
     CHECK(num == 512);
+    CHECK(num_from_precert > 0);
 }
 
 int main(void)
