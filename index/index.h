@@ -135,7 +135,8 @@ struct gate;
 void snapshot_set_gate(struct snapshot *snapshot, struct gate *gate);
 
 // snapshot_trust is for who answers questions: a block that was found sound is
-// not checked again for a minute.  Right after snapshot_open.
+// not checked again for a minute, while nobody writes to its file.  Right after
+// snapshot_open.
 void snapshot_trust(struct snapshot *snapshot);
 
 // snapshot_expect tells the gate that an entry will be asked for.

@@ -145,11 +145,12 @@ MUST_USE bool lmdb_place_of(const struct lmdb *env, const uint8_t *at,
                             struct lmdb_place *place);
 
 // lmdb_note_sound notes that a value of an immutable file agrees with its
-// checksum under its key; lmdb_was_sound tells for a minute that it did.
-// Whoever answers questions checks a block once in that time, not each time;
-// whoever verifies asks nobody.  lmdb_forget_sound is for who finds that it is
-// no longer in memory and has it read anew.  Known are values that have pages
-// of their own; two bytes a page.
+// checksum under its key; lmdb_was_sound tells for a minute that it did, and no
+// longer than until somebody writes to the file (seen within some
+// milliseconds). Whoever answers questions checks a block once in that time,
+// not each time; whoever verifies asks nobody.  lmdb_forget_sound is for who
+// finds that it is no longer in memory and has it read anew.  Known are values
+// that have pages of their own; two bytes a page.
 void lmdb_note_sound(const struct lmdb *env, struct bytes key,
                      struct bytes value);
 bool lmdb_was_sound(const struct lmdb *env, struct bytes key,

@@ -243,7 +243,7 @@ static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
     env->inode = stat_now.st_ino;
     env->is_ours = stat_now.st_uid == geteuid() || geteuid() == 0;
     lmdb_find_map(env);
-    lmdb_sound_init(env);
+    lmdb_sound_init(env, &stat_now.st_mtim);
     if (!check_length(env, err)) return false;
     if (!env->is_file) lmdb_check_readers(env);
     return true;

@@ -37,7 +37,7 @@ struct lmdb {
     bool is_file;                 // a file of its own, not a folder
     bool is_ours;                 // this user's
     volatile sig_atomic_t broken; // a page of it could not be read
-    _Atomic uint16_t *sound;      // lmdb_sound.c, by page; NULL: not kept
+    struct lmdb_sound *sound;     // NULL: not kept
     uint64_t begun_bytes;         // of it, that the kernel was asked to write
     char dir[PATH_MAX];           // the folder, or the file's
     char path[PATH_MAX];          // what LMDB maps
@@ -97,8 +97,8 @@ bool lmdb_fail_write(const struct lmdb *env, uint64_t bytes_put, int rc,
 void lmdb_begin_writing(struct lmdb *env);
 
 // lmdb_sound_init has an immutable file that was mapped remember what was found
-// sound.
-void lmdb_sound_init(struct lmdb *env);
+// sound, while nobody writes to it after `written`.
+void lmdb_sound_init(struct lmdb *env, const struct timespec *written);
 
 // lmdb_find_map finds where the file is mapped, after LMDB mapped it anew.
 void lmdb_find_map(struct lmdb *env);

@@ -3,7 +3,9 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "index/base/varint.h"
@@ -250,9 +252,11 @@ static bool read_first(struct segment *segment, bool trusts, struct err *err)
 }
 
 // Changes the last byte of the facts that FIRST_ID is among: zeros, of which
-// nothing but the checksum tells.
-static void change_facts(struct segment *segment)
+// nothing but the checksum tells; and, unless that is hidden, the file's time.
+static void change_facts(struct segment *segment, bool is_hidden)
 {
+    static const struct timespec tick = {.tv_nsec = 20000000};
+    struct stat before;
     struct segment_reader *reader;
     struct segment_shared *shared;
     struct bytes block;
@@ -262,6 +266,7 @@ static void change_facts(struct segment *segment)
     int fd = open(path_of("segment"), O_WRONLY | O_CLOEXEC);
 
     assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &before), 0);
     assert_true(segment_shared_new(&shared, &err));
     assert_true(segment_reader_open(&reader, segment, shared, &err));
     assert_true(segment_facts_block(reader, FIRST_ID, &block, &err));
@@ -269,6 +274,12 @@ static void change_facts(struct segment *segment)
     assert_non_null(at);
     assert_int_equal(pwrite(fd, "x", 1, at - whole.data + (off_t)block.len - 1),
                      1);
+    if (is_hidden) {
+        struct timespec times[] = {before.st_atim, before.st_mtim};
+
+        assert_int_equal(futimens(fd, times), 0);
+    }
+    (void)nanosleep(&tick, NULL); // it is looked at once a tick
     (void)close(fd);
     segment_reader_close(reader);
     segment_shared_free(shared);
@@ -285,9 +296,13 @@ static void who_trusts_checks_once(void **state)
     write_segment(NUM, &stat);
     assert_true(segment_open(&segment, path_of("segment"), &err));
     assert_true(read_first(segment, true, &err));
-    change_facts(segment);
+    change_facts(segment, true);
     assert_true(read_first(segment, true, &err));
     assert_false(read_first(segment, false, &err));
+    assert_int_equal(err.code, ERR_INDEX);
+    // What is seen to have been written to is trusted no more.
+    change_facts(segment, false);
+    assert_false(read_first(segment, true, &err));
     assert_int_equal(err.code, ERR_INDEX);
     segment_close(segment);
     // Of a file that was opened anew nothing is known.

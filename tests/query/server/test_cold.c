@@ -328,6 +328,7 @@ static void free_good(char **good)
 
 static void a_flipped_bit_is_some_questions(void **state)
 {
+    static const struct timespec tick = {.tv_nsec = 20000000};
     char **good = take_good(), path[PATH_MAX];
     struct stat now;
     uint8_t byte;
@@ -342,11 +343,8 @@ static void a_flipped_bit_is_some_questions(void **state)
     assert_int_equal(pread(fd, &byte, 1, 5 * 4096 + 2000), 1);
     byte ^= 0x10;
     assert_int_equal(pwrite(fd, &byte, 1, 5 * 4096 + 2000), 1);
-    assert_int_equal(fsync(fd), 0);
+    (void)nanosleep(&tick, NULL); // which is seen once a tick of the clock
     (void)close(fd);
-    // As it comes from the disk.
-    process_evict(index_dir(planted.index));
-    cold_forget(world.cold);
     errors = count_errors(good, path);
     CHECK(errors > 0);
     CHECK(errors < NAMES - 10);
