@@ -126,16 +126,6 @@ MUST_USE bool snapshot_decode(struct snapshot *snapshot,
                               unsigned parts, struct entry *entry,
                               struct arena *arena, struct err *err);
 
-// snapshot_plain makes the plain payload of a tail's record, in `arena`.
-MUST_USE bool snapshot_plain(struct snapshot *snapshot,
-                             const struct record *record, struct bytes *plain,
-                             struct arena *arena, struct err *err);
-
 // snapshot_drop_cursors closes the idle ones, before the snapshot's transaction
 // moves on or ends.
 void snapshot_drop_cursors(struct snapshot *snapshot);
-
-// snapshot_segment finds the reader of the segment that holds an id; NULL: it
-// is in the tail or nowhere.
-MUST_USE bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
-                               struct segment_reader **out, struct err *err);

@@ -185,17 +185,6 @@ void snapshot_trust(struct snapshot *snapshot)
     snapshot->trusts = true;
 }
 
-void snapshot_expect(struct snapshot *snapshot, uint64_t id)
-{
-    struct segment_reader *reader;
-
-    if (snapshot->gate == NULL ||
-        !snapshot_segment(snapshot, id, &reader, NULL) || reader == NULL) {
-        return;
-    }
-    segment_expect(reader, id);
-}
-
 void snapshot_park(struct snapshot *snapshot)
 {
     snapshot_drop_cursors(snapshot);
@@ -485,8 +474,10 @@ static bool find_segment(struct snapshot *snapshot, uint64_t id,
     return true;
 }
 
-bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
-                      struct segment_reader **out, struct err *err)
+// Finds the reader of the segment that holds an id; NULL: it is in the tail or
+// nowhere.
+static bool find_reader(struct snapshot *snapshot, uint64_t id,
+                        struct segment_reader **out, struct err *err)
 {
     struct snapshot_segment *segment;
 
@@ -494,6 +485,17 @@ bool snapshot_segment(struct snapshot *snapshot, uint64_t id,
     if (!find_segment(snapshot, id, &segment, err)) return false;
     if (segment != NULL) *out = segment->reader;
     return true;
+}
+
+void snapshot_expect(struct snapshot *snapshot, uint64_t id)
+{
+    struct segment_reader *reader;
+
+    if (snapshot->gate == NULL || !find_reader(snapshot, id, &reader, NULL) ||
+        reader == NULL) {
+        return;
+    }
+    segment_expect(reader, id);
 }
 
 static uint64_t mark_of(const struct snapshot *snapshot,
@@ -509,7 +511,7 @@ bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
     struct segment_facts held;
     struct record record;
 
-    if (!snapshot_segment(snapshot, id, &reader, err)) return false;
+    if (!find_reader(snapshot, id, &reader, err)) return false;
     if (reader != NULL) {
         *facts = (struct entry_facts){0};
         if (!segment_read_facts(reader, id, &held, err)) return false;
@@ -524,8 +526,10 @@ bool snapshot_facts(struct snapshot *snapshot, uint64_t id,
     return true;
 }
 
-bool snapshot_plain(struct snapshot *snapshot, const struct record *record,
-                    struct bytes *plain, struct arena *arena, struct err *err)
+// Makes the plain payload of a tail's record, in `arena`.
+static bool read_plain(struct snapshot *snapshot, const struct record *record,
+                       struct bytes *plain, struct arena *arena,
+                       struct err *err)
 {
     uint8_t *out;
 
@@ -559,7 +563,7 @@ bool snapshot_record(struct snapshot *snapshot, uint64_t id,
                        err)) {
             return false;
         }
-        if (!snapshot_plain(snapshot, record, plain, arena, err)) {
+        if (!read_plain(snapshot, record, plain, arena, err)) {
             return err_wrap(err, "entry %" PRIu64, id);
         }
         record->facts.group_mark = mark_of(snapshot, &record->facts.group);
