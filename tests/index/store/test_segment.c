@@ -313,6 +313,35 @@ static void who_trusts_checks_once(void **state)
     segment_close(segment);
 }
 
+// Nor does a reader go on trusting the block that it read last.
+static void what_was_read_last_is_looked_at_again(void **state)
+{
+    struct segment *segment;
+    struct segment_reader *reader;
+    struct segment_shared *shared;
+    struct segment_facts facts;
+    struct segment_stat stat;
+    struct err err = {0};
+
+    (void)state;
+    write_segment(NUM, &stat);
+    assert_true(segment_open(&segment, path_of("segment"), &err));
+    assert_true(segment_shared_new(&shared, &err));
+    assert_true(segment_reader_open(&reader, segment, shared, &err));
+    segment_reader_trust(reader);
+    for (int i = 0; i < 2; i++) {
+        assert_true(segment_read_facts(reader, FIRST_ID, &facts, &err));
+    }
+    change_facts(segment, false);
+    for (int i = 0; i < 2; i++) {
+        assert_false(segment_read_facts(reader, FIRST_ID, &facts, &err));
+        assert_int_equal(err.code, ERR_INDEX);
+    }
+    segment_reader_close(reader);
+    segment_shared_free(shared);
+    segment_close(segment);
+}
+
 static int read_damaged(void)
 {
     struct segment_reader *reader = NULL;
@@ -412,6 +441,7 @@ int main(void)
         cmocka_unit_test(gives_back_what_was_put),
         cmocka_unit_test(nothing_is_left_of_what_was_not_finished),
         cmocka_unit_test(who_trusts_checks_once),
+        cmocka_unit_test(what_was_read_last_is_looked_at_again),
         cmocka_unit_test(damage_ends_in_a_sentence),
     };
 
