@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bench/measure.h"
+#include "bench/sample.h"
 #include "index/store/keys.h"
 #include "query/shape/native.h"
 #include "tests/support/random.h"
@@ -115,40 +116,15 @@ static void add_name(struct bench *bench, struct names *names,
     }
 }
 
-// A reservoir over all DNS names of the index.
 static void collect_names(struct bench *bench)
 {
     static struct bytes sample[SAMPLE];
-    uint8_t first = TERM_DNS, end = TERM_DNS + 1;
-    struct buffer text = {0}, last = {0};
+    struct buffer text = {0};
     struct arena arena = {0};
-    struct posting posting;
-    struct cursor *cursor;
-    struct err err = {0};
-    enum term_kind kind;
-    uint64_t seen = 0;
-    bool found;
+    size_t num =
+        sample_names(bench->snapshot, sample, SAMPLE, &randomness, &arena);
 
-    if (!cursor_open(&cursor, bench->snapshot, bytes_of(&first, 1),
-                     bytes_of(&end, 1), &err)) {
-        die("%s", err.text);
-    }
-    while (cursor_next(cursor, &posting, &found, &err) && found) {
-        uint64_t slot =
-            seen < SAMPLE ? seen : random_below(&randomness, seen + 1);
-
-        if (bytes_equal(posting.key, buffer_bytes(&last))) continue;
-        buffer_reset(&last);
-        buffer_append(&last, posting.key);
-        seen++;
-        buffer_reset(&text);
-        if (slot >= SAMPLE || !keys_parse(posting.key, &kind, &text)) continue;
-        if (!arena_copy(&arena, buffer_bytes(&text), &sample[slot])) {
-            die("no memory");
-        }
-    }
-    cursor_close(cursor);
-    for (size_t i = 0; i < SAMPLE && i < seen; i++) {
+    for (size_t i = 0; i < num; i++) {
         uint64_t count = answer_number(bench, sample[i]);
         size_t class = count >= CLASSES ? CLASSES - 1 : (size_t)count - 1;
 
@@ -162,7 +138,6 @@ static void collect_names(struct bench *bench)
         add_name(bench, &bench->absent, buffer_bytes(&text));
     }
     buffer_cleanup(&text);
-    buffer_cleanup(&last);
     arena_cleanup(&arena);
 }
 
