@@ -95,6 +95,12 @@ MUST_USE bool answer_open_count(struct answer **out,
                                 struct snapshot *snapshot, uint64_t now_ms,
                                 struct err *err);
 
+// answer_open_count_rest is that, but counts only what lies behind `after`.
+MUST_USE bool answer_open_count_rest(struct answer **out,
+                                     const struct question *question,
+                                     struct snapshot *snapshot, uint64_t now_ms,
+                                     struct err *err);
+
 // answer_set_sorted_max makes it behave, before its first answer_next, as if
 // ANSWER_SORTED_MAX were `most`: so tests need no 100,000 issuances.
 void answer_set_sorted_max(struct answer *answer, size_t most);
@@ -133,7 +139,7 @@ struct bytes answer_cursor(const struct answer *answer);
 bool answer_order_found(const struct answer *answer);
 
 // Of an answer in the order found, known at its first issuance or its end:
-// answer_page_len counts the issuances that it gives (of a whole answer over
+// answer_page_len counts the issuances that it gives (of one over
 // ANSWER_SORTED_MAX: at least as many), answer_page_id is the id of one.
 size_t answer_page_len(const struct answer *answer);
 uint64_t answer_page_id(const struct answer *answer, size_t position);

@@ -46,7 +46,8 @@ static bool begin_page(struct answer *answer, struct err *err)
 }
 
 static bool begin(struct answer *answer, const struct question *question,
-                  struct snapshot *snapshot, uint64_t now_ms, struct err *err)
+                  struct snapshot *snapshot, uint64_t now_ms, bool is_rest,
+                  struct err *err)
 {
     const struct filters *filters = question->filters;
 
@@ -61,7 +62,7 @@ static bool begin(struct answer *answer, const struct question *question,
                    answer->end_id, err)) {
         return false;
     }
-    if (filters->has_after && !answer->counting && !begin_page(answer, err)) {
+    if (filters->has_after && is_rest && !begin_page(answer, err)) {
         return false;
     }
     if (!answer->keyed) answer_begin_pass(answer);
@@ -198,7 +199,7 @@ void answer_close(struct answer *answer)
 
 static bool open_answer(struct answer **out, const struct question *question,
                         struct snapshot *snapshot, uint64_t now_ms,
-                        bool counting, struct err *err)
+                        bool counting, bool is_rest, struct err *err)
 {
     struct answer *answer = take_answer(snapshot);
 
@@ -206,7 +207,7 @@ static bool open_answer(struct answer **out, const struct question *question,
     answer->question = question;
     answer->counting = counting;
     answer->most = counting ? COUNT_PICKS_MAX : ANSWER_SORTED_MAX;
-    if (!begin(answer, question, snapshot, now_ms, err)) {
+    if (!begin(answer, question, snapshot, now_ms, is_rest, err)) {
         answer_close(answer);
         return false;
     }
@@ -217,14 +218,22 @@ static bool open_answer(struct answer **out, const struct question *question,
 bool answer_open(struct answer **out, const struct question *question,
                  struct snapshot *snapshot, uint64_t now_ms, struct err *err)
 {
-    return open_answer(out, question, snapshot, now_ms, false, err);
+    return open_answer(out, question, snapshot, now_ms, false, true, err);
 }
 
 bool answer_open_count(struct answer **out, const struct question *question,
                        struct snapshot *snapshot, uint64_t now_ms,
                        struct err *err)
 {
-    return open_answer(out, question, snapshot, now_ms, true, err);
+    return open_answer(out, question, snapshot, now_ms, true, false, err);
+}
+
+bool answer_open_count_rest(struct answer **out,
+                            const struct question *question,
+                            struct snapshot *snapshot, uint64_t now_ms,
+                            struct err *err)
+{
+    return open_answer(out, question, snapshot, now_ms, true, true, err);
 }
 
 void answer_set_sorted_max(struct answer *answer, size_t most)

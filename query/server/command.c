@@ -32,9 +32,12 @@ struct enquiry {
     struct arena arena;
     struct filters filters;
     struct question question;
+    struct answer *rest; // counts first what CERTS would give; or NULL
     struct answer *answer;
     bool is_count;
+    bool is_counted;    // `num` is known
     bool begun;         // the length of the array is written
+    uint64_t num;       // of issuances to give
     struct buffer json; // one issuance
 };
 
@@ -49,6 +52,7 @@ static void drop_enquiry(struct reply *reply)
 {
     struct enquiry *e = reply->state;
 
+    answer_close(e->rest);
     answer_close(e->answer);
     buffer_cleanup(&e->json);
     enquiry_free(e->route->enquiry);
@@ -68,13 +72,34 @@ static void write_step(struct enquiry *e, enum answer_step step,
         return;
     }
     // How many there are is known before the first is shown.
-    if (!e->begun) resp_write_array(out, answer_page_len(e->answer));
+    if (!e->begun) {
+        resp_write_array(out, e->is_counted ? (size_t)e->num
+                                            : answer_page_len(e->answer));
+    }
     e->begun = true;
     if (step != ANSWER_ISSUANCE) return;
     buffer_reset(&e->json);
     native_append_issuance(&e->json, issuance, 0);
     if (!buffer_ok(&e->json)) out->failed = true;
     resp_write_bulk(out, buffer_bytes(&e->json));
+}
+
+// An array says its length ahead of what it holds, which is more here than an
+// answer keeps in memory.
+static bool count_rest(struct enquiry *e, struct snapshot *snapshot,
+                       struct err *err)
+{
+    const struct issuance *issuance;
+    enum answer_step step;
+
+    if (!answer_next(e->rest, snapshot, &step, &issuance, err)) return false;
+    if (step != ANSWER_END) return true;
+    e->num = answer_count(e->rest);
+    if (e->num > e->filters.limit) e->num = e->filters.limit;
+    e->is_counted = true;
+    answer_close(e->rest);
+    e->rest = NULL;
+    return true;
 }
 
 static bool more_of_enquiry(struct reply *reply, struct err *err)
@@ -88,9 +113,14 @@ static bool more_of_enquiry(struct reply *reply, struct err *err)
     for (int i = 0; ok && i < REPLY_STEPS && step != ANSWER_END &&
                     reply->body.len < REPLY_PIECE;
          i++) {
+        if (e->rest != NULL) {
+            ok = count_rest(e, snapshot, err);
+            continue;
+        }
         ok = answer_next(e->answer, snapshot, &step, &issuance, err);
         if (ok) write_step(e, step, issuance, reply);
     }
+    if (e->rest != NULL) answer_park(e->rest);
     answer_park(e->answer);
     if (ok) {
         reply->whole = step == ANSWER_END;
@@ -115,11 +145,10 @@ static bool read_count(struct filters *filters, struct bytes text,
                        struct err *err)
 {
     if (filters->limit == 0 && text_parse_uint(&filters->limit, text) &&
-        filters->limit >= 1 && filters->limit <= ANSWER_SORTED_MAX) {
+        filters->limit >= 1) {
         return true;
     }
-    return err_set(err, ERR_USAGE, "COUNT: one number from 1 to %d is wanted",
-                   ANSWER_SORTED_MAX);
+    return err_set(err, ERR_USAGE, "COUNT: one number, 1 or more, is wanted");
 }
 
 static bool read_options(struct enquiry *e, const struct resp_command *command,
@@ -172,6 +201,9 @@ static bool open_enquiry(struct enquiry *e, const struct resp_command *command,
     return question_parse(&e->question, &e->filters, what, "what", &e->arena,
                           err) &&
            route_snapshot(e->route, &snapshot, err) &&
+           (e->filters.limit <= ANSWER_SORTED_MAX ||
+            answer_open_count_rest(&e->rest, &e->question, snapshot,
+                                   clock_wall_ms(), err)) &&
            (e->is_count ? answer_open_count : answer_open)(
                &e->answer, &e->question, snapshot, clock_wall_ms(), err);
 }

@@ -105,6 +105,7 @@ bool entries_generate(struct entries *entries,
         .size = options->entries,
         .generated = true,
         .leaf_index = !options->no_leaf_index,
+        .name = options->name,
         .num_blocks = (options->entries + ENTRY_BLOCK - 1) / ENTRY_BLOCK,
     };
     if (options->fina && options->entries < FINA_ENTRIES) {
@@ -190,6 +191,7 @@ bool entries_issue(const struct entries *entries, uint64_t index,
     world_issue(
         entries->world, place.issuance,
         place_time_ms(entries, number / WORLD_BLOCK * WORLD_BLOCK) / 1000, out);
+    if (entries->name != NULL) issuance_add_name(out, entries->name);
     return place.precert;
 }
 

@@ -36,6 +36,7 @@ struct entries {
     uint64_t size;
     bool generated;
     bool leaf_index;
+    const char *name; // of every certificate of the world; or NULL
     const struct testlog_source *source; // NULL: of the world below
     struct world *world;
     struct fina *fina;              // NULL: without the replay

@@ -45,6 +45,7 @@ struct testlog_source {
 struct testlog_options {
     uint64_t entries; // how many are generated
     uint64_t seed;    // same seed and same options, same tree
+    const char *name; // of every certificate besides its own; or NULL
     bool fina;        // the Fina replay is among them: 40 of the entries
     const struct testlog_source *source; // of the entries, instead
     const char *read;  // a folder of tiles or of get-entries JSON, instead

@@ -33,6 +33,7 @@ static const char usage[] =
     "\n"
     "  --entries N         how many to generate (1000)\n"
     "  --seed S            same seed and options, same tree (1)\n"
+    "  --name NAME         every certificate bears this name too\n"
     "  --fina              the certificates of the Fina incident are among "
     "them\n"
     "  --corpus            the entries that bench measures with, instead\n"
@@ -74,6 +75,7 @@ enum testlog_option {
     OPTION_HELP = 256,
     OPTION_ENTRIES,
     OPTION_SEED,
+    OPTION_NAME,
     OPTION_FINA,
     OPTION_CORPUS,
     OPTION_READ,
@@ -98,6 +100,7 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {"entries", required_argument, NULL, OPTION_ENTRIES},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"name", required_argument, NULL, OPTION_NAME},
     {"fina", no_argument, NULL, OPTION_FINA},
     {"corpus", no_argument, NULL, OPTION_CORPUS},
     {"read", required_argument, NULL, OPTION_READ},
@@ -200,6 +203,9 @@ static bool set_option(struct arguments *arguments, int option)
         return true;
     case OPTION_RSA:
         options->rsa = true;
+        return true;
+    case OPTION_NAME:
+        options->name = optarg;
         return true;
     case OPTION_NO_LEAF_INDEX:
         options->no_leaf_index = true;
