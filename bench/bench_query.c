@@ -343,9 +343,36 @@ static void stop(pid_t pid)
     (void)waitpid(pid, NULL, 0);
 }
 
+// Every name once, a line each, as h2load -i takes them.
+static void write_targets(const char *path)
+{
+    struct buffer target = {0};
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL) die("%s: cannot be written", path);
+    for (size_t i = 0; i < num_names; i++) {
+        buffer_reset(&target);
+        buffer_append_text(&target, "http://sanct");
+        asker_target(&target, names[i]);
+        buffer_append_byte(&target, '\n');
+        (void)fwrite(target.data, 1, target.len, file);
+    }
+    if (fclose(file) != 0) die("%s: cannot be written", path);
+    buffer_cleanup(&target);
+}
+
 static void compare_h2load(void)
 {
     struct buffer target = {0};
+    char path[PATH_SIZE];
+
+    (void)snprintf(path, sizeof path, "%s/targets", folder);
+    write_targets(path);
+    compare_tool("h2load_names",
+                 "h2load --h1 -B unix:%s -c 32 -m 16 -n 60000 -i '%s' "
+                 "2>/dev/null",
+                 "s, ", path);
+    (void)unlink(path);
 
     asker_target(&target, names[0]);
     buffer_append_byte(&target, '\0');
@@ -536,15 +563,19 @@ static void print_many(void)
     ROW("the same by PostgreSQL's, one at a time", "postgres_rate_ratio", "x",
         GOAL_AT_LEAST, 10, "PostgreSQL %.0f /s",
         1e6 / figures_or(&figures, "postgres_p50_us", 1e12));
-    ROW("h2load --h1 -c 32 -m 16, by a constant's", "h2load_ratio", "x",
-        GOAL_AT_LEAST, 0.75, "%.0f /s, constant %.0f", of("h2load_per_s"),
-        of("h2load_constant_per_s"));
+    ROW("h2load, all names in turn, by a constant's", "h2load_names_ratio", "x",
+        GOAL_NONE, 0, "%.0f /s, constant %.0f", of("h2load_names_per_s"),
+        of("h2load_names_constant_per_s"));
+    // Here the tools ask for one name over and over: its answer is recalled.
+    ROW("h2load --h1 -c 32 -m 16, one name, by a constant's", "h2load_ratio",
+        "x", GOAL_AT_LEAST, 0.75, "%.0f /s, constant %.0f; recalled",
+        of("h2load_per_s"), of("h2load_constant_per_s"));
     ROW("redis-benchmark -c 32 -P 16, COUNT of one that exists",
         "redis_existing_ratio", "x", GOAL_AT_LEAST, 0.75,
-        "%.0f /s, constant %.0f", of("redis_existing_per_s"),
+        "%.0f /s, constant %.0f; recalled", of("redis_existing_per_s"),
         of("redis_existing_constant_per_s"));
     ROW("redis-benchmark, COUNT of one that does not", "redis_absent_ratio",
-        "x", GOAL_AT_LEAST, 0.75, "%.0f /s, constant %.0f",
+        "x", GOAL_AT_LEAST, 0.75, "%.0f /s, constant %.0f; recalled",
         of("redis_absent_per_s"), of("redis_absent_constant_per_s"));
     ROW("10 good beside 1,100, p99 by the quiet one", "crowd_p99_ratio", "x",
         GOAL_AT_MOST, 2, "%.1f us, quiet %.1f", of("good_beside_crowd_p99_us"),

@@ -223,6 +223,7 @@ static bool begin_enquiry(struct route *route,
     reply->state = e;
     reply->drop = drop_enquiry;
     reply->more = more_of_enquiry;
+    reply->of_moment = true;
     return open_enquiry(e, command, err) && more_of_enquiry(reply, err);
 }
 

@@ -85,6 +85,35 @@ void connection_begin_request(struct connection *c)
     c->begun_ns = c->world->now_ns;
 }
 
+bool connection_recall(struct connection *c, struct bytes request)
+{
+    uint64_t moment = route_moment(c->world->route);
+    unsigned counted;
+
+    c->ticket = (struct recall_ticket){0};
+    if (moment == 0 || !recall_find(c->world->recall, moment, request, &c->out,
+                                    &counted, &c->ticket)) {
+        return false;
+    }
+    c->counted = (enum metrics_endpoint)counted;
+    c->reply.status = 200;
+    metrics_count_recalled(c->world->metrics);
+    connection_end_reply(c);
+    return true;
+}
+
+void connection_keep(struct connection *c, struct bytes request, size_t start)
+{
+    if (!c->ticket.again || !c->reply.of_moment || c->reply.status != 200 ||
+        !buffer_ok(&c->out) ||
+        route_moment(c->world->route) != c->ticket.moment) {
+        return;
+    }
+    recall_keep(c->world->recall, &c->ticket, request,
+                bytes_of(c->out.data + start, c->out.len - start),
+                (unsigned)c->counted);
+}
+
 void connection_end_reply(struct connection *c)
 {
     look_at_clock(c->world);

@@ -20,6 +20,7 @@
 
 #include "index/net/ring.h"
 #include "query/server/host.h"
+#include "query/server/recall.h"
 #include "query/server/route.h"
 
 struct connection;
@@ -30,6 +31,7 @@ typedef void connection_gone(void *context);
 struct connection_world {
     struct ring *ring;
     struct route *route;
+    struct recall *recall;
     struct cold *cold;
     struct metrics *metrics;
     connection_gone *on_gone;

@@ -52,14 +52,19 @@ static void write_piece(struct connection *c)
     buffer_reset(body);
 }
 
+static void await_next(struct connection *c)
+{
+    http_request_reset(&c->request);
+    connection_enter(c,
+                     c->keep_alive && !c->finishing ? STATE_HEAD : STATE_CLOSE);
+}
+
 // The reply is out: what comes next is the next request, or the end.
 static void end_reply(struct connection *c)
 {
     if (c->chunked && !c->headless) http_write_chunk_end(&c->out);
     connection_end_reply(c);
-    http_request_reset(&c->request);
-    connection_enter(c,
-                     c->keep_alive && !c->finishing ? STATE_HEAD : STATE_CLOSE);
+    await_next(c);
 }
 
 // Sends what is there of the reply.  Until there is a piece, or all of it, the
@@ -67,6 +72,8 @@ static void end_reply(struct connection *c)
 static void go_on(struct connection *c)
 {
     struct reply *reply = &c->reply;
+    size_t start = c->out.len;
+    bool at_once = !c->head_written && reply->whole;
 
     if (!c->head_written && !reply->whole && !c->headless &&
         reply->body.len < REPLY_PIECE) {
@@ -75,6 +82,9 @@ static void go_on(struct connection *c)
     }
     if (!c->head_written) write_head(c);
     write_piece(c);
+    if (at_once && c->keep_alive) {
+        connection_keep(c, buffer_bytes(&c->request.head), start);
+    }
     if (reply->whole || c->headless) {
         end_reply(c);
     } else {
@@ -133,6 +143,18 @@ static bool is_refused(struct connection *c)
     return false;
 }
 
+// What was asked for before by the same bytes; a body would be more of them.
+static bool is_recalled(struct connection *c)
+{
+    c->ticket = (struct recall_ticket){0};
+    if (!c->keep_alive || c->request.body.framing != HTTP_NO_BODY ||
+        !connection_recall(c, buffer_bytes(&c->request.head))) {
+        return false;
+    }
+    await_next(c);
+    return true;
+}
+
 static void begin_request(struct connection *c)
 {
     bool wants_lines;
@@ -141,7 +163,7 @@ static void begin_request(struct connection *c)
     c->answering_lines = false;
     c->headless = bytes_equal_text(c->request.method, "HEAD");
     reply_reset(&c->reply);
-    if (is_refused(c)) return;
+    if (is_refused(c) || is_recalled(c)) return;
     c->counted =
         route_request(c->world->route, &c->request, &c->reply, &wants_lines);
     if (c->reply.cold) {

@@ -36,6 +36,7 @@ struct connection {
     struct reply reply;
     struct cold_wait cold;         // blocks that it needs
     enum metrics_endpoint counted; // the request at hand
+    struct recall_ticket ticket;   // whether its answer may be kept
     uint64_t begun_ns;
     // HTTP
     const struct host_rules *rules; // NULL on the Unix socket
@@ -70,6 +71,14 @@ void connection_await_rest(struct connection *c);
 // connection_begin_request notes when it began: now, or when the one before it
 // ended.
 void connection_begin_request(struct connection *c);
+
+// connection_recall answers with what was answered a moment ago: appends it to
+// what waits for the client, and the request is at its end.  Else false.
+bool connection_recall(struct connection *c, struct bytes request);
+
+// connection_keep keeps the answer that ends what waits for the client, from
+// `start` on, for whoever asks the same again.
+void connection_keep(struct connection *c, struct bytes request, size_t start);
 
 // connection_end_reply counts the request and forgets its reply.
 void connection_end_reply(struct connection *c);

@@ -29,7 +29,8 @@ static void refuse(struct connection *c, const struct err *err)
 
 bool resp_step_command(struct connection *c)
 {
-    struct bytes in = c->unread;
+    struct bytes in = c->unread, request;
+    size_t start = c->out.len;
     struct resp_command command;
     enum resp_progress progress;
     struct err err = {0};
@@ -52,11 +53,17 @@ bool resp_step_command(struct connection *c)
     c->counted = ENDPOINT_COMMAND;
     if (!c->reply.cold) connection_begin_request(c);
     reply_reset(&c->reply);
+    request = bytes_of(c->unread.data, (size_t)(in.data - c->unread.data));
+    if (connection_recall(c, request)) {
+        c->unread = in;
+        return true;
+    }
     command_run(c->world->route, &command, &c->reply);
     if (c->reply.cold) return true; // and read again
     c->unread = in;
     write_piece(c);
     if (c->reply.whole) {
+        connection_keep(c, request, start);
         end_command(c);
     } else {
         connection_enter(c, STATE_REPLY);

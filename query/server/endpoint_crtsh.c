@@ -395,6 +395,7 @@ static bool begin(struct route *route, const struct request *request,
     reply->state = l;
     reply->drop = drop;
     reply->for_all = true;
+    reply->of_moment = true;
     reply->status = 200;
     reply_field(reply, "Access-Control-Allow-Origin", "*");
     reply_field(reply, "Cache-Control", "no-store");

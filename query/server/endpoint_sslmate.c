@@ -344,6 +344,7 @@ bool endpoint_sslmate(struct route *route, const struct request *request,
     reply->drop = drop;
     reply->more = more;
     reply->for_all = true;
+    reply->of_moment = true;
     reply->status = 200;
     reply->content_type = "application/json";
     reply_field(reply, "Access-Control-Allow-Origin", "*");

@@ -64,6 +64,11 @@ void metrics_count_cold(struct metrics *metrics)
     count(&metrics->cold_blocks, 1);
 }
 
+void metrics_count_recalled(struct metrics *metrics)
+{
+    count(&metrics->recalled, 1);
+}
+
 static void append_requests(struct buffer *out, const struct metrics *all)
 {
     prometheus_append_head(out, "sanct_requests_total", "counter",
@@ -142,13 +147,14 @@ static uint64_t memory_bytes(void)
 
 void metrics_append(struct buffer *out, const struct metrics *all)
 {
-    uint64_t connections = 0, cold_blocks = 0;
+    uint64_t connections = 0, cold_blocks = 0, recalled = 0;
 
     for (const struct metrics *m = all; m != NULL; m = m->next) {
         connections +=
             atomic_load_explicit(&m->connections, memory_order_relaxed);
         cold_blocks +=
             atomic_load_explicit(&m->cold_blocks, memory_order_relaxed);
+        recalled += atomic_load_explicit(&m->recalled, memory_order_relaxed);
     }
     append_requests(out, all);
     prometheus_append_head(out, "sanct_request_seconds", "histogram",
@@ -164,6 +170,10 @@ void metrics_append(struct buffer *out, const struct metrics *all)
                            "Blocks read because they were not in memory.");
     buffer_printf(out, "sanct_cold_blocks_total %llu\n",
                   (unsigned long long)cold_blocks);
+    prometheus_append_head(out, "sanct_recalled_total", "counter",
+                           "Answers given before in the same second.");
+    buffer_printf(out, "sanct_recalled_total %llu\n",
+                  (unsigned long long)recalled);
     prometheus_append_head(out, "sanct_memory_bytes", "gauge",
                            "Memory of the process's own.");
     buffer_printf(out, "sanct_memory_bytes %llu\n",

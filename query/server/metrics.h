@@ -42,6 +42,7 @@ struct metrics {
     struct metrics_histogram seconds[NUM_ENDPOINTS];
     _Atomic uint64_t connections;
     _Atomic uint64_t cold_blocks;
+    _Atomic uint64_t recalled;
 };
 
 // metrics_add counts a request that took `ns` nanoseconds.
@@ -50,6 +51,9 @@ void metrics_add(struct metrics *metrics, enum metrics_endpoint endpoint,
 
 // metrics_count_cold counts a block that was read because it was not in memory.
 void metrics_count_cold(struct metrics *metrics);
+
+// metrics_count_recalled counts an answer that was given before (recall.h).
+void metrics_count_recalled(struct metrics *metrics);
 
 // metrics_open opens what is read later, when the server may open it no more.
 void metrics_open(void);

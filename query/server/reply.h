@@ -33,6 +33,7 @@ struct reply {
     struct buffer body;
     bool whole;     // nothing comes after `body`
     bool for_all;   // Access-Control-Allow-Origin: *, also on its error
+    bool of_moment; // who asks the same in this moment gets the same
     bool then_quit; // the client asked for the end
     bool cold;      // none: to be asked for again once blocks were read
     reply_more *more;

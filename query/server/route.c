@@ -80,10 +80,32 @@ bool route_snapshot(void *context, struct snapshot **out, struct err *err)
         changed = false;
     }
     route->is_parked = false;
-    if (changed) route->whole_second = 0;
+    if (changed) route->whole_second = route->moment_second = 0;
     if (changed && route->cold != NULL) cold_forget(route->cold);
     *out = route->snapshot;
     return true;
+}
+
+static bool look(void *context, struct err *err)
+{
+    struct snapshot *snapshot;
+
+    return route_snapshot(context, &snapshot, err);
+}
+
+uint64_t route_moment(struct route *route)
+{
+    uint64_t second = clock_wall_ms() / 1000;
+    struct err err = {0};
+
+    if (route->snapshot == NULL || route->is_parked) {
+        if (!lmdb_try(look, route, &err)) return 0;
+    }
+    if (route->moment_second != second) {
+        route->moment_second = second;
+        route->moment++;
+    }
+    return route->moment;
 }
 
 // A log becomes stale by the clock alone, in whole seconds.
@@ -118,6 +140,7 @@ static bool begin_asking(struct route *route, const struct request *request,
                          struct err *err)
 {
     reply->status = 200;
+    reply->of_moment = kind != ASKING_LINES;
     reply->content_type =
         kind == ASKING_LINES ? "application/x-ndjson" : "application/json";
     reply_field(reply, "Cache-Control", "no-store");

@@ -35,5 +35,10 @@ enum metrics_endpoint route_request(struct route *route,
 // unless reply->whole.
 void route_line(struct route *route, struct bytes line, struct reply *reply);
 
+// route_moment is a number that changes whenever the same question may have
+// another answer: when the index has changed, and with every second.  0 where
+// that cannot be told.
+uint64_t route_moment(struct route *route);
+
 // route_idle lets go of the moment that is being read.
 void route_idle(struct route *route);

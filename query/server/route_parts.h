@@ -11,8 +11,10 @@ struct route {
     struct index *index;
     struct snapshot *snapshot; // NULL before the first question
     bool is_parked;
-    bool is_whole;         // coverage at `whole_second`, of this snapshot
-    uint64_t whole_second; // 0: not looked at
+    bool is_whole;          // coverage at `whole_second`, of this snapshot
+    uint64_t whole_second;  // 0: not looked at
+    uint64_t moment;        // what route_moment said last, in this second:
+    uint64_t moment_second; // 0 when the index has changed since
     const struct metrics *all_metrics;
     struct cold *cold;
     struct asking_source source;

@@ -238,7 +238,8 @@ static void *worker_main(void *context)
         !cold_open(&w->world.cold, w->world.ring, &w->metrics, &w->err) ||
         !route_new(&w->world.route, w->index, w->all_metrics, w->world.cold,
                    &w->err) ||
-        !work(w);
+        !recall_new(&w->world.recall, &w->err) || !work(w);
+    recall_free(w->world.recall);
     route_free(w->world.route);
     cold_close(w->world.cold);
     if (!w->failed) ring_close(w->world.ring);

@@ -34,7 +34,18 @@ static inline bool clients_open(struct index *index)
     world.on_gone = on_gone;
     return ring_open(&world.ring, RING_DEPTH, &err) &&
            cold_open(&world.cold, world.ring, &metrics, &err) &&
+           recall_new(&world.recall, &err) &&
            route_new(&world.route, index, &metrics, world.cold, &err);
+}
+
+// Nothing that was read or answered before is known any more.
+static inline void forget_all(void)
+{
+    struct err err = {0};
+
+    cold_forget(world.cold);
+    recall_free(world.recall);
+    assert_true(recall_new(&world.recall, &err));
 }
 
 static inline void pump(void)
@@ -64,6 +75,7 @@ static inline void clients_close(void)
 {
     finish_all();
     route_free(world.route);
+    recall_free(world.recall);
     cold_close(world.cold);
     ring_close(world.ring);
 }

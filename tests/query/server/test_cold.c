@@ -157,7 +157,7 @@ static void cold_answers_are_the_same(void **state)
         CHECK(becomes_warm(requests[i], warm));
         before = num_cold();
         process_evict(index_dir(planted.index));
-        cold_forget(world.cold);
+        forget_all();
         assert_string_equal(ask(requests[i]), warm);
         CHECK(num_cold() > before);
         free(warm);
@@ -171,7 +171,7 @@ static void cold_blocks_are_counted(void **state)
 
     (void)state;
     process_evict(index_dir(planted.index));
-    cold_forget(world.cold);
+    forget_all();
     (void)ask_name(17);
     assert_true(num_cold() > 0);
     got = ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -191,7 +191,7 @@ static void others_are_answered_meanwhile(void **state)
 
     (void)state;
     process_evict(index_dir(planted.index));
-    cold_forget(world.cold);
+    forget_all();
     slow = connect_client();
     quick = connect_client();
     assert_int_equal(send(slow, "CERTS n5.cold.example\r\n", 23, 0), 23);
@@ -230,7 +230,7 @@ static void a_read_error_is_one_questions(void **state)
         char *good = strdup(ask_name(33));
 
         process_evict(index_dir(planted.index));
-        cold_forget(world.cold);
+        forget_all();
         ring_set_fault(world.ring, fail_reads, &errors[i]);
         reads_to_fail = 1;
         (void)ask_name(33);
@@ -255,7 +255,7 @@ static void a_read_error_is_one_lines(void **state)
 
     (void)state;
     process_evict(index_dir(planted.index));
-    cold_forget(world.cold);
+    forget_all();
     ring_set_fault(world.ring, fail_reads, &error);
     reads_to_fail = 1;
     got = ask("POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: 35\r\n\r\n"
@@ -362,7 +362,7 @@ static void cut_short(const char *kind, bool evict)
     assert_true(now.st_size >= 8 * 4096);
     if (evict) {
         process_evict(index_dir(planted.index));
-        cold_forget(world.cold);
+        forget_all();
     }
     assert_int_equal(truncate(path, now.st_size / 8192 * 4096), 0);
     CHECK(count_errors(good, path) > 0);
