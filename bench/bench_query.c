@@ -22,6 +22,7 @@
 #include "bench/asker.h"
 #include "bench/constant.h"
 #include "bench/figures.h"
+#include "bench/load_tools.h"
 #include "bench/measure.h"
 #include "bench/postgres.h"
 #include "bench/process.h"
@@ -35,7 +36,6 @@ enum {
     ROUNDS = 4000, // of each run
     DEPTH = 64,
     BATCHES = 3000,
-    TOOL_REQUESTS = 200000,
     GOOD = 10,
     IDLE = 1000,
     ABUSIVE = 100,
@@ -290,115 +290,10 @@ static void measure_bulk(const char *what, bool exists, pid_t server)
     (void)close(fd);
 }
 
-// ------------------------------------------------------------- tools
-
-// Requests a second as a tool says; 0 where it is not there or fails.
-static double ask_tool(const char *command, const char *before)
-{
-    FILE *tool = popen(command, "r");
-    char line[1024];
-    double value = 0;
-
-    while (tool != NULL && fgets(line, sizeof line, tool) != NULL) {
-        const char *at = strstr(line, before);
-
-        if (at != NULL) value = strtod(at + strlen(before), NULL);
-    }
-    if (tool != NULL && pclose(tool) != 0) value = 0;
-    return value;
-}
-
-// The median of three runs in turns, against us and against the constant.
-static void compare_tool(const char *name, const char *form, const char *before,
-                         const char *argument)
-{
-    double ours[3], theirs[3];
-    char command[2 * PATH_SIZE];
-
-    for (int i = 0; i < 3; i++) {
-        (void)snprintf(command, sizeof command, form, server_path, argument);
-        ours[i] = ask_tool(command, before);
-        (void)snprintf(command, sizeof command, form, constant_path, argument);
-        theirs[i] = ask_tool(command, before);
-    }
-    if (ours[0] <= 0 || theirs[0] <= 0) {
-        printf("  %s: skipped, not installed or failed\n", name);
-        return;
-    }
-    set(name, "per_s", measure_percentile(ours, 3, 50));
-    set(name, "constant_per_s", measure_percentile(theirs, 3, 50));
-    set(name, "ratio",
-        measure_percentile(ours, 3, 50) / measure_percentile(theirs, 3, 50));
-}
-
 static pid_t start_constant(const char *end, struct buffer *answer)
 {
     return constant_start(constant_path, bytes_from_text(end),
                           buffer_bytes(answer));
-}
-
-static void stop(pid_t pid)
-{
-    (void)kill(pid, SIGTERM);
-    (void)waitpid(pid, NULL, 0);
-}
-
-// Every name once, a line each, as h2load -i takes them.
-static void write_targets(const char *path)
-{
-    struct buffer target = {0};
-    FILE *file = fopen(path, "we");
-
-    if (file == NULL) die("%s: cannot be written", path);
-    for (size_t i = 0; i < num_names; i++) {
-        buffer_reset(&target);
-        buffer_append_text(&target, "http://sanct");
-        asker_target(&target, names[i]);
-        buffer_append_byte(&target, '\n');
-        (void)fwrite(target.data, 1, target.len, file);
-    }
-    if (fclose(file) != 0) die("%s: cannot be written", path);
-    buffer_cleanup(&target);
-}
-
-static void compare_h2load(void)
-{
-    struct buffer target = {0};
-    char path[PATH_SIZE];
-
-    (void)snprintf(path, sizeof path, "%s/targets", folder);
-    write_targets(path);
-    compare_tool("h2load_names",
-                 "h2load --h1 -B unix:%s -c 32 -m 16 -n 60000 -i '%s' "
-                 "2>/dev/null",
-                 "s, ", path);
-    (void)unlink(path);
-
-    asker_target(&target, names[0]);
-    buffer_append_byte(&target, '\0');
-    compare_tool("h2load",
-                 "h2load --h1 -B unix:%s -c 32 -m 16 -n 60000 'http://sanct%s' "
-                 "2>/dev/null",
-                 "s, ", (const char *)target.data);
-    buffer_cleanup(&target);
-}
-
-static void compare_redis(void)
-{
-    static const char form[] =
-        "redis-benchmark -s %s -c 32 -P 16 -n 400000 --csv COUNT '%s' "
-        "2>/dev/null";
-    char name[512];
-    pid_t pid;
-    struct buffer answer = {0};
-
-    buffer_append_text(&answer, ":1\r\n");
-    pid = start_constant("*", &answer);
-    (void)snprintf(name, sizeof name, "%.*s", (int)names[0].len, names[0].data);
-    compare_tool("redis_existing", form, "\",\"", name);
-    compare_tool("redis_absent", form, "\",\"", "name.absent.example");
-    stop(pid);
-    buffer_cleanup(&answer);
 }
 
 // ------------------------------------------------------------- a crowd
@@ -485,7 +380,7 @@ static void measure_crowd(pid_t server)
     set("crowd", "kib_a_connection",
         after < before ? 0
                        : (double)(after - before) / 1024 / (IDLE + ABUSIVE));
-    stop(pid);
+    process_end(pid);
     (void)close(fds[0]);
     (void)close(fds[1]);
 }
@@ -614,6 +509,12 @@ static void derive(void)
 
 static void measure_all(size_t answer_len)
 {
+    struct load_tools tools = {.figures = &figures,
+                               .server = server_path,
+                               .constant = constant_path,
+                               .folder = folder,
+                               .names = names,
+                               .num_names = num_names};
     struct buffer answer = {0};
     pid_t server, constant;
 
@@ -630,12 +531,12 @@ static void measure_all(size_t answer_len)
     measure_postgres();
     measure_bulk("existing", true, server);
     measure_bulk("absent", false, server);
-    compare_h2load();
-    stop(constant);
-    compare_redis();
+    load_tools_h2load(&tools);
+    process_end(constant);
+    load_tools_redis(&tools);
     measure_crowd(server);
     measure_moving();
-    stop(server);
+    process_end(server);
     buffer_cleanup(&answer);
 }
 

@@ -7,9 +7,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/measure.h"
@@ -60,6 +62,12 @@ uint64_t process_own_memory(pid_t pid)
 
     (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
     return status_kib(path, "RssAnon:") << 10;
+}
+
+void process_end(pid_t pid)
+{
+    (void)kill(pid, SIGTERM);
+    (void)waitpid(pid, NULL, 0);
 }
 
 uint64_t process_cpu_ns(pid_t pid)

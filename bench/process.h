@@ -20,6 +20,9 @@ uint64_t process_reads(void);
 uint64_t process_cpu_ns(pid_t pid);
 uint64_t process_own_memory(pid_t pid);
 
+// process_end asks a child to end, and waits until it has.
+void process_end(pid_t pid);
+
 // A watch looks at process_memory all the time, on a thread of its own.
 struct watch {
     pthread_t thread;
