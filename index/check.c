@@ -35,12 +35,12 @@ bool check_go_on(struct check *check, struct err *err)
 
 // ------------------------------------------------------------ heads
 
-static bool parse_head(struct head *out, const struct index_log *log,
-                       const struct head *held, const struct log_key *key,
-                       struct err *err)
+// The origin may have changed since.
+static bool parse_head(struct head *out, const struct head *held,
+                       const struct log_key *key, struct err *err)
 {
     if (held->kind == HEAD_CHECKPOINT) {
-        return head_parse_checkpoint(out, held->served, log->origin, key, err);
+        return head_parse_checkpoint(out, held->served, NULL, key, err);
     }
     return head_parse_sth(out, held->served, key, err);
 }
@@ -51,7 +51,7 @@ static void check_head(struct check *check, const struct index_log *log,
     struct head again;
     struct err err = {0};
 
-    if (!parse_head(&again, log, held, key, &err)) {
+    if (!parse_head(&again, held, key, &err)) {
         check_say(check, "%s: head of %" PRIu64 ": %s", log->name, held->size,
                   err.text);
     } else if (again.size != held->size ||

@@ -367,8 +367,8 @@ static bool append_kept(const struct incident *incident,
 // with a sentence when not.
 
 static bool parse_head(const struct incident *incident, size_t position,
-                       const struct log_key *key, struct head *head,
-                       struct err *why)
+                       const char *origin, const struct log_key *key,
+                       struct head *head, struct err *why)
 {
     struct bytes served;
 
@@ -379,16 +379,16 @@ static bool parse_head(const struct incident *incident, size_t position,
     if (incident->head_kinds[position] == HEAD_STH) {
         return head_parse_sth(head, served, key, why);
     }
-    return head_parse_checkpoint(head, served,
-                                 (const char *)incident->origin.data, key, why);
+    return head_parse_checkpoint(head, served, origin, key, why);
 }
 
-// Parses a head that the proof stands on.
+// Parses a head that the proof stands on.  The key has signed it, and the log
+// may have had another origin then.
 static bool need_head(const struct incident *incident, size_t position,
                       const struct log_key *key, struct head *head,
                       struct err *why)
 {
-    return parse_head(incident, position, key, head, why) ||
+    return parse_head(incident, position, NULL, key, head, why) ||
            err_wrap(why, "head %zu is not signed", position);
 }
 
@@ -410,7 +410,8 @@ static bool prove_head(const struct incident *incident,
 {
     struct head head;
 
-    if (parse_head(incident, 0, key, &head, why)) {
+    if (parse_head(incident, 0, (const char *)incident->origin.data, key, &head,
+                   why)) {
         return err_set(why, ERR_VERIFY,
                        "the head holds under the key and the origin");
     }

@@ -369,7 +369,7 @@ static bool read_text(struct head *head, struct bytes text,
 }
 
 // C2SP static-ct-api: the key id that a log's own line bears.
-static void compute_key_id(uint8_t out[KEY_ID_LEN], const char *origin,
+static void compute_key_id(uint8_t out[KEY_ID_LEN], struct bytes origin,
                            const struct log_key *key)
 {
     static const uint8_t type[2] = {'\n', NOTE_KEY_TYPE};
@@ -377,7 +377,7 @@ static void compute_key_id(uint8_t out[KEY_ID_LEN], const char *origin,
     SHA256_CTX context;
 
     SHA256_Init(&context);
-    SHA256_Update(&context, origin, strlen(origin));
+    SHA256_Update(&context, origin.data, origin.len);
     SHA256_Update(&context, type, sizeof type);
     SHA256_Update(&context, key->id.bytes, SHA256_LEN);
     SHA256_Final(hash.bytes, &context);
@@ -385,17 +385,16 @@ static void compute_key_id(uint8_t out[KEY_ID_LEN], const char *origin,
 }
 
 // Tells whether a line is the log's own, and decodes what follows the key id.
-static bool is_own_line(struct bytes line, const char *origin,
+static bool is_own_line(struct bytes line, struct bytes origin,
                         const uint8_t key_id[KEY_ID_LEN], struct buffer *blob)
 {
     static const char dash[] = "\xe2\x80\x94 ";
-    struct bytes name = bytes_from_text(origin);
 
     buffer_reset(blob);
     if (!bytes_starts_with(line, bytes_from_text(dash))) return false;
     (void)bytes_skip(&line, sizeof dash - 1);
-    if (!bytes_starts_with(line, name)) return false;
-    (void)bytes_skip(&line, name.len);
+    if (!bytes_starts_with(line, origin)) return false;
+    (void)bytes_skip(&line, origin.len);
     if (line.len == 0 || line.data[0] != ' ') return false;
     (void)bytes_skip(&line, 1);
     if (!text_parse_base64(blob, line) || blob->len < KEY_ID_LEN) return false;
@@ -415,7 +414,7 @@ static bool verify_line(struct head *head, struct bytes blob,
 
 // Every line of the log's own must hold; the time is that of the first.
 static bool verify_lines(struct head *head, struct bytes lines,
-                         const char *origin, const struct log_key *key,
+                         struct bytes origin, const struct log_key *key,
                          struct err *err)
 {
     uint8_t key_id[KEY_ID_LEN];
@@ -444,8 +443,8 @@ static bool verify_lines(struct head *head, struct bytes lines,
             err, ERR_VERIFY,
             "no signature by the expected key: none of %s with key id "
             "%02x%02x%02x%02x, that of log %s",
-            text_escape(shown, sizeof shown, bytes_from_text(origin)),
-            key_id[0], key_id[1], key_id[2], key_id[3], show_id(id, key));
+            text_escape(shown, sizeof shown, origin), key_id[0], key_id[1],
+            key_id[2], key_id[3], show_id(id, key));
     }
     return ok;
 }
@@ -468,7 +467,7 @@ static bool parse_checkpoint(struct head *head, const char *origin,
                        "no empty line with whole signature lines after it");
     }
     if (!read_text(head, text, &came, err)) return false;
-    if (!bytes_equal_text(came, origin)) {
+    if (origin != NULL && !bytes_equal_text(came, origin)) {
         char expected[SHOWN_MAX], shown[SHOWN_MAX];
 
         return err_set(
@@ -476,8 +475,7 @@ static bool parse_checkpoint(struct head *head, const char *origin,
             text_escape(expected, sizeof expected, bytes_from_text(origin)),
             text_escape(shown, sizeof shown, came));
     }
-    return verify_lines(head, lines, origin, key, err) &&
-           check_empty(head, err);
+    return verify_lines(head, lines, came, key, err) && check_empty(head, err);
 }
 
 bool head_parse_checkpoint(struct head *head, struct bytes served,

@@ -52,7 +52,8 @@ MUST_USE bool head_parse_sth(struct head *head, struct bytes served,
                              const struct log_key *key, struct err *err);
 
 // head_parse_checkpoint reads a checkpoint and checks that its origin is
-// `origin` and that the log's own line (key type 0x05) holds.
+// `origin` and that the log's own line (key type 0x05) holds.  Without one any
+// origin will do: what was accepted once stands, wherever the log is by now.
 MUST_USE bool head_parse_checkpoint(struct head *head, struct bytes served,
                                     const char *origin,
                                     const struct log_key *key, struct err *err);

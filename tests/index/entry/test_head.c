@@ -478,6 +478,10 @@ static void reads_a_checkpoint(void **state)
     assert_int_equal(head.timestamp_ms, 1700000000123);
     assert_true(sha256_equal(&head.root, &some_root));
     assert_true(bytes_equal(head.served, buffer_bytes(&note)));
+    // One that was accepted under an origin that it had.
+    assert_true(head_parse_checkpoint(&head, buffer_bytes(&note), NULL, own_key,
+                                      &err));
+    assert_int_equal(head.size, 42);
     buffer_cleanup(&note);
 }
 
@@ -687,6 +691,8 @@ static void any_flipped_bit_of_a_checkpoint_is_noticed(void **state)
         note.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         assert_string_not_equal(
             note_error(buffer_bytes(&note), ORIGIN, own_key, NULL), "");
+        assert_string_not_equal(
+            note_error(buffer_bytes(&note), NULL, own_key, NULL), "");
         note.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
     assert_string_equal(note_error(buffer_bytes(&note), ORIGIN, own_key, NULL),
