@@ -52,19 +52,14 @@ static void write_piece(struct connection *c)
     buffer_reset(body);
 }
 
-static void await_next(struct connection *c)
-{
-    http_request_reset(&c->request);
-    connection_enter(c,
-                     c->keep_alive && !c->finishing ? STATE_HEAD : STATE_CLOSE);
-}
-
 // The reply is out: what comes next is the next request, or the end.
 static void end_reply(struct connection *c)
 {
     if (c->chunked && !c->headless) http_write_chunk_end(&c->out);
     connection_end_reply(c);
-    await_next(c);
+    http_request_reset(&c->request);
+    connection_enter(c,
+                     c->keep_alive && !c->finishing ? STATE_HEAD : STATE_CLOSE);
 }
 
 // Sends what is there of the reply.  Until there is a piece, or all of it, the
@@ -143,18 +138,6 @@ static bool is_refused(struct connection *c)
     return false;
 }
 
-// What was asked for before by the same bytes; a body would be more of them.
-static bool is_recalled(struct connection *c)
-{
-    c->ticket = (struct recall_ticket){0};
-    if (!c->keep_alive || c->request.body.framing != HTTP_NO_BODY ||
-        !connection_recall(c, buffer_bytes(&c->request.head))) {
-        return false;
-    }
-    await_next(c);
-    return true;
-}
-
 static void begin_request(struct connection *c)
 {
     bool wants_lines;
@@ -163,7 +146,10 @@ static void begin_request(struct connection *c)
     c->answering_lines = false;
     c->headless = bytes_equal_text(c->request.method, "HEAD");
     reply_reset(&c->reply);
-    if (is_refused(c) || is_recalled(c)) return;
+    if (!c->keep_alive || c->request.body.framing != HTTP_NO_BODY) {
+        c->ticket.again = false; // other bytes belong to it
+    }
+    if (is_refused(c)) return;
     c->counted =
         route_request(c->world->route, &c->request, &c->reply, &wants_lines);
     if (c->reply.cold) {
@@ -192,6 +178,29 @@ static void begin_request(struct connection *c)
     }
 }
 
+// What a head is that has come whole; empty where it has not.
+static struct bytes whole_head(struct bytes in)
+{
+    const uint8_t *end = memmem(in.data, in.len, "\r\n\r\n", 4);
+
+    return bytes_of(in.data, end == NULL ? 0 : (size_t)(end - in.data) + 4);
+}
+
+// Answers bytes that were a request and its head a moment ago, before anybody
+// reads them.  Over TCP they may have come to another host.
+static bool recall_head(struct connection *c)
+{
+    struct bytes head;
+
+    c->ticket = (struct recall_ticket){0};
+    if (c->rules != NULL || c->request.head.len > 0) return false;
+    head = whole_head(c->unread);
+    connection_begin_request(c);
+    if (head.len == 0 || !connection_recall(c, head)) return false;
+    (void)bytes_skip(&c->unread, head.len);
+    return true;
+}
+
 bool http_step_head(struct connection *c)
 {
     struct bytes in = c->unread;
@@ -199,6 +208,7 @@ bool http_step_head(struct connection *c)
     enum http_progress progress;
 
     if (in.len == 0) return false;
+    if (recall_head(c)) return true;
     progress = http_request_head(&c->request, &in, &err);
     c->unread = in;
     if (progress == HTTP_MORE) {
