@@ -152,13 +152,23 @@ static const char *first_name(const struct chosen_log *log)
     return archive_part_name(archive_part_at(log->archive, 0));
 }
 
+// --api of a log that offers both: that one it is, and no other.
+static void take_api(struct log_description *log, enum log_api api)
+{
+    if (api == LOG_API_RFC6962 && log->fallback_url[0] != '\0') {
+        memcpy(log->url, log->fallback_url, sizeof log->url);
+    }
+    log->fallback_url[0] = '\0';
+    log->api = api;
+}
+
 // What the options say of every log, and what must be known of each.
 static bool complete(struct chosen_log *log, const struct options *options,
                      struct err *err)
 {
     struct log_description *description = &log->description;
 
-    if (options->api != 0) description->api = options->api;
+    if (options->api != 0) take_api(description, options->api);
     if (log->archive != NULL) description->api = LOG_API_STATIC;
     log->api_known = description->api != 0;
     if (description->api == 0) description->api = LOG_API_RFC6962;

@@ -100,6 +100,8 @@ static bool add_log(struct pipeline *pipeline, struct index *index,
         .range_end = options->range_end,
     };
 
+    (void)snprintf(config.fallback_url, sizeof config.fallback_url, "%s",
+                   chosen->description.fallback_url);
     if (!read_key(&config.key, chosen, err)) return false;
     if (tell_index(&config, index, chosen, options, err) &&
         pipeline_add(pipeline, &config, err)) {

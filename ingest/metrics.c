@@ -12,6 +12,7 @@
 // One log at the moment that is told of.
 struct moment {
     const struct index_log *log;
+    bool has_fallback;
     struct reader_totals totals;
     double rate;
     uint64_t now_ms;      // of the ring's clock
@@ -91,6 +92,12 @@ static bool retry_seconds(double *value, const struct moment *moment)
     return true;
 }
 
+static bool tiles_missing(double *value, const struct moment *moment)
+{
+    *value = moment->totals.tiles_missing;
+    return moment->has_fallback;
+}
+
 static const struct {
     const char *name, *type, *help;
     metric_value *value;
@@ -117,6 +124,9 @@ static const struct {
      "When the last answer with status 200 came.", last_success},
     {"sanct_ingest_retry_seconds", "gauge",
      "How long nothing will be asked of it.", retry_seconds},
+    {"sanct_ingest_tiles_missing", "gauge",
+     "1: the tiles that it offers are missing, it is read by get-entries.",
+     tiles_missing},
 };
 
 static uint64_t clock_ms(clockid_t clock)
@@ -132,6 +142,8 @@ static void look(struct moment *moment, const struct pipeline *pipeline,
 {
     *moment = (struct moment){
         .log = &pipeline_config(pipeline, position)->log,
+        .has_fallback =
+            pipeline_config(pipeline, position)->fallback_url[0] != '\0',
         .totals = pipeline_totals(pipeline, position),
         .rate = rates_of(rates, position),
         .now_ms = clock_ms(CLOCK_MONOTONIC),

@@ -55,7 +55,11 @@ static void append_log(struct buffer *out, const struct index_log *log,
                   totals->entries, log->unparsed, totals->num_names,
                   totals->bytes_received, (double)totals->wall_ms / 1e3,
                   (double)totals->cpu_ns / 1e9, status_word(totals->status));
-    buffer_printf(out, ",\"requests\":%" PRIu64 ",\"retries\":%" PRIu64,
+    buffer_printf(out,
+                  ",\"api\":\"%s\",\"tiles_missing\":%s,\"requests\":%" PRIu64
+                  ",\"retries\":%" PRIu64,
+                  totals->api == LOG_API_STATIC ? "static" : "rfc6962",
+                  totals->tiles_missing ? "true" : "false",
                   totals->live.num_requests, totals->live.num_retries);
     buffer_append_text(out, ",\"error\":");
     if (totals->err.code == ERR_NONE) {

@@ -198,6 +198,7 @@ bool log_description_set_url(struct log_description *log, const char *url,
         return err_set(err, ERR_USAGE, "no URL of a log: %s",
                        text_escape(shown, sizeof shown, bytes_from_text(url)));
     }
+    log->fallback_url[0] = '\0';
     if (is_example_host(log->url)) log->placeholder = true;
     if (log->name[0] == '\0') {
         (void)text_escape(log->name, sizeof log->name,
@@ -215,7 +216,8 @@ static bool find_url(const struct json *json, const char *name,
 }
 
 // True: an RFC 6962 log that also offers tiles.  They are what is read, fewer
-// and cheaper; it is signed for by the name of the log itself.
+// and cheaper, and get-entries where they are missing; it is signed for by the
+// name of the log itself.
 static bool read_urls(struct log_description *log, const struct json *json)
 {
     struct bytes rfc6962, submission, monitoring;
@@ -234,6 +236,10 @@ static bool read_urls(struct log_description *log, const struct json *json)
         has_monitoring = has_submission = true;
     }
     if (has_monitoring && !put_url(log->url, sizeof log->url, monitoring)) {
+        set_problem(log, "its URL is none of http or https");
+    }
+    if (has_monitoring && log->api == LOG_API_STATIC && has_rfc6962 &&
+        !put_url(log->fallback_url, sizeof log->fallback_url, rfc6962)) {
         set_problem(log, "its URL is none of http or https");
     }
     if (!has_submission) submission = has_rfc6962 ? rfc6962 : monitoring;

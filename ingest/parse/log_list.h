@@ -42,6 +42,7 @@ struct log_description {
     char name[128];               // description, escaped; else the origin
     char operator_name[128];      // escaped; empty in a log file
     char url[512];                // that it is read from, with "/" at its end
+    char fallback_url[512];       // RFC 6962, where `url` gives tiles; or empty
     char origin[256];             // submission URL without scheme and last "/"
     enum log_api api;             // 0: not said
     uint8_t key[LOG_KEY_LEN_MAX]; // DER SubjectPublicKeyInfo
@@ -77,6 +78,7 @@ MUST_USE bool log_description_set_key(struct log_description *log,
 
 // log_description_set_url checks an http or https URL, closes it with "/" and
 // takes it; an empty origin is filled from it, an empty name from the origin.
+// It is what is read, and nothing in its place.
 MUST_USE bool log_description_set_url(struct log_description *log,
                                       const char *url, struct err *err);
 

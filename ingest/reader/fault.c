@@ -44,6 +44,14 @@ static bool keep(struct reader *reader, struct evidence *evidence)
     return false;
 }
 
+// What tiles say is not yet what the log says, where it has get-entries too.
+static bool is_of_tiles(const struct evidence *evidence)
+{
+    return evidence->kind == EVIDENCE_HEAD ||
+           evidence->kind == EVIDENCE_ENTRIES ||
+           evidence->kind == EVIDENCE_TILES;
+}
+
 // Stops the log with evidence.
 static void halt_log(struct reader *reader, enum index_halt halt,
                      struct evidence *evidence, const struct err *err)
@@ -51,6 +59,7 @@ static void halt_log(struct reader *reader, enum index_halt halt,
     struct err failed;
 
     if (!keep(reader, evidence)) return;
+    if (is_of_tiles(evidence) && fallback_begin(reader, err)) return;
     if (!index_set_halt(pipeline_index(reader->pipeline), reader->log.number,
                         halt, &failed)) {
         reader_fail(reader, &failed);
@@ -488,6 +497,7 @@ void fault_given_up(struct reader *reader, const struct err *err,
         fault_damaged(reader, err, first, end);
         return;
     }
+    if (fallback_begin(reader, err)) return;
     // A network that is down is not the log's word; an answer is.
     if (status != 0 && reader->pin.size >= end && !keep(reader, &evidence)) {
         return;

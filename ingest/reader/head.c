@@ -102,7 +102,7 @@ static void on_head(struct ask *ask)
     if (ask->result != ASK_ANSWERED) {
         if (ask->err.code == ERR_VERIFY) {
             fault_damaged(reader, &ask->err, 0, 0);
-        } else {
+        } else if (!fallback_begin(reader, &ask->err)) {
             reader_end(reader, READER_PARTIAL, &ask->err);
         }
         return;

@@ -3,6 +3,7 @@
 //   RFC 6962   the entries bring them: a worker copies what is new
 //   static     asked for by fingerprint, once a process
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "ingest/reader/state.h"
@@ -14,6 +15,45 @@ struct issuer_ask {
     struct issuer_ask *next;
 };
 
+// Entries that get-entries gives later may bring it (fallback.c).
+struct wanted_issuer {
+    struct sha256_hash fingerprint;
+    atomic_bool was_copied;
+};
+
+static void want(struct reader *reader, const struct sha256_hash *print)
+{
+    struct wanted_issuer *wanted;
+
+    if (reader->config.fallback_url[0] == '\0') return;
+    wanted = realloc(reader->wanted,
+                     (reader->num_wanted + 1) * sizeof *reader->wanted);
+    if (wanted == NULL) return;
+    reader->wanted = wanted;
+    wanted += reader->num_wanted++;
+    wanted->fingerprint = *print;
+    atomic_init(&wanted->was_copied, false);
+}
+
+static bool is_wanted(struct reader *reader, const struct sha256_hash *print)
+{
+    for (size_t i = 0; i < reader->num_wanted; i++) {
+        struct wanted_issuer *wanted = &reader->wanted[i];
+
+        if (sha256_equal(&wanted->fingerprint, print)) {
+            return !atomic_exchange(&wanted->was_copied, true);
+        }
+    }
+    return false;
+}
+
+void issuers_cleanup(struct reader *reader)
+{
+    free(reader->wanted);
+    reader->wanted = NULL;
+    reader->num_wanted = 0;
+}
+
 static void on_issuer(struct ask *ask)
 {
     struct issuer_ask *issuer = ask->context;
@@ -23,6 +63,8 @@ static void on_issuer(struct ask *ask)
     // Missing issuers are no error (CLI.md).
     if (ask->result == ASK_ANSWERED) {
         batch_add_issuer(&reader->issuers, buffer_bytes(&ask->body));
+    } else {
+        want(reader, &issuer->fingerprint);
     }
     while (*at != issuer) {
         at = &(*at)->next;
@@ -102,7 +144,8 @@ void issuers_copy(struct reader *reader, struct part *part,
                   const struct bytes *certificates)
 {
     for (size_t i = 0; i < bytes->num_chain; i++) {
-        if (is_new(reader, part->issuers_seen, &bytes->chain[i])) {
+        if (is_new(reader, part->issuers_seen, &bytes->chain[i]) ||
+            is_wanted(reader, &bytes->chain[i])) {
             batch_add_issuer(&part->issuers, certificates[i]);
         }
     }

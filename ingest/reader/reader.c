@@ -146,23 +146,54 @@ static unsigned batch_max(const struct reader *reader)
     return batch;
 }
 
-bool reader_new(struct reader **out, const struct reader_config *config,
-                const struct reader_options *options, struct err *err)
+void reader_set_source(struct reader *reader)
 {
-    const struct pipeline_options *given = pipeline_options(options->pipeline);
-    struct reader *reader = calloc(1, sizeof *reader);
-    struct asker_options asker = {
-        .url = config->archive != NULL ? NULL : config->log.url,
+    struct source *source = &reader->source;
+
+    source_cleanup(source);
+    source->batch_max = batch_max(reader);
+    source_init(source, reader->log.api);
+    source->ring = reader->options.ring;
+    source->key = reader->config.key;
+    source->origin = reader->config.log.origin;
+    reader->connections = num_connections(reader);
+}
+
+bool reader_open_asker(struct reader *reader, struct err *err)
+{
+    const struct pipeline_options *given = pipeline_options(reader->pipeline);
+    const struct reader_config *config = &reader->config;
+    struct asker_options options = {
+        .url = config->archive != NULL ? NULL
+               : reader->fell_back     ? config->fallback_url
+                                       : config->log.url,
         .archive = config->archive,
         .binds = given->binds,
         .num_binds = given->num_binds,
-        .door = options->door,
+        .door = reader->options.door,
+        .connections = reader->connections,
         .rate = given->rate,
         .retry_ms = given->follow ? UINT64_MAX : given->retry_ms,
+        .has_other = !reader->fell_back && config->fallback_url[0] != '\0',
+        .bytes_before =
+            reader->asker != NULL ? asker_bytes_received(reader->asker) : 0,
+        .live = &reader->live,
     };
 
+    if (!asker_open(&reader->asker, reader->options.ring,
+                    reader->options.shared, &options, err)) {
+        return false;
+    }
+    reader->source.asker = reader->asker;
+    return true;
+}
+
+bool reader_new(struct reader **out, const struct reader_config *config,
+                const struct reader_options *options, struct err *err)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+
     if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory");
-    asker.live = &reader->live;
     reader->config = *config;
     reader->options = *options;
     reader->pipeline = options->pipeline;
@@ -170,20 +201,11 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     reader->last_piece = &reader->pieces;
     reader->last_proving = &reader->proving;
     (void)pthread_mutex_init(&reader->lock, NULL);
-    reader->source.batch_max = batch_max(reader);
-    source_init(&reader->source, reader->log.api);
-    reader->source.ring = options->ring;
-    reader->source.key = config->key;
-    reader->source.origin = reader->config.log.origin;
-    reader->connections = num_connections(reader);
-    asker.connections = reader->connections;
-    if (!make_batches(reader, err) ||
-        !asker_open(&reader->asker, options->ring, options->shared, &asker,
-                    err)) {
+    reader_set_source(reader);
+    if (!make_batches(reader, err) || !reader_open_asker(reader, err)) {
         reader_free(reader);
         return false;
     }
-    reader->source.asker = reader->asker;
     if (config->archive != NULL) {
         archive_limit(config->archive, options->memory / DIRECTORIES_SHARE);
     }
@@ -199,6 +221,7 @@ void reader_free(struct reader *reader)
         batch_free(reader->batches[i]);
     }
     pieces_cleanup(reader);
+    issuers_cleanup(reader);
     source_cleanup(&reader->source);
     spool_drop(reader);
     ask_cleanup(&reader->head_ask);
@@ -251,6 +274,8 @@ void reader_show(struct reader *reader)
     struct reader_totals *totals = &reader->totals;
 
     totals->wall_ms = ring_now_ms() - reader->started_ms;
+    totals->api = reader->log.api;
+    totals->tiles_missing = reader->fell_back;
     if (reader->asker != NULL) {
         totals->bytes_received = asker_bytes_received(reader->asker);
     }

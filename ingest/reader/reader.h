@@ -21,6 +21,7 @@ struct reader_config {
     struct log_key *key;     // the pipeline frees it
     bool api_known;          // else found out; log.api is a guess
     struct archive *archive; // zips and folders; NULL: log.url
+    char fallback_url[512];  // RFC 6962, when tiles are missing; or empty
     bool check_archive;      // every member of them
     bool has_range;
     uint64_t range_first, range_end;
@@ -43,6 +44,8 @@ enum reader_phase {
 // What came of a log; also while it is read.
 struct reader_totals {
     enum reader_phase phase;
+    enum log_api api;        // by which it is read
+    bool tiles_missing;      // so it is get-entries that is read
     struct live_counts live; // of the moment
     bool ended;
     enum reader_status status;

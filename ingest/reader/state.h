@@ -6,6 +6,7 @@
 //   read.c    entries in order: pieces -> batches -> proofs -> writer
 //   fault.c   what does not fit: search, second reading, halt, evidence
 //   spool.c   where the log proves nothing: all of it to disk first
+//   fallback.c where its tiles are missing: get-entries
 //   reader.c  beginning and end
 //
 //   ask_head -> judge -> extension proven -> plan gaps -> read each -> finish
@@ -15,6 +16,7 @@
 //     hash tiles contradict it     halt: tiles
 //     proofs refused               spool to the head, then its root decides
 //     no answer for --retry        partial, proven up to what is missing
+//     tiles missing or wrong       get-entries, where the log has them
 //
 // Every change of course goes through reader_settle: questions are called
 // back, the writer and the workers are waited for, and only then the next step
@@ -63,7 +65,7 @@ struct reader {
 
     // Heads.
     struct ask head_ask;
-    bool head_again;     // asked a second time
+    bool head_again; // asked a second time
     bool probing;        // the protocol is not known yet
     struct err head_err; // why the head does not hold
     struct head head;    // the newest that was served and holds
@@ -122,6 +124,11 @@ struct reader {
     bool search_start;     // the search's first position is not proven either
 
     // The spool.
+    // Without the tiles that it offers.
+    bool fell_back;
+    struct wanted_issuer *wanted; // asked for, and not there
+    size_t num_wanted;
+
     struct spool *spool;
     bool spooling, spool_again;
     struct merkle_frontier spool_left;  // before its first entry
@@ -160,6 +167,10 @@ bool reader_reload(struct reader *reader, struct err *err);
 
 // reader_show copies the totals for others to see.
 void reader_show(struct reader *reader);
+
+// reader_set_source has it read by `log.api`; reader_open_asker asks there.
+void reader_set_source(struct reader *reader);
+MUST_USE bool reader_open_asker(struct reader *reader, struct err *err);
 
 // ---------------------------------------------------------------- head.c
 
@@ -246,6 +257,15 @@ void fault_damaged(struct reader *reader, const struct err *err, uint64_t first,
 // log had signed for what is missing.
 void fault_given_up(struct reader *reader, const struct err *err,
                     unsigned status, uint64_t first, uint64_t end);
+
+// issuers_cleanup forgets those that were not there.
+void issuers_cleanup(struct reader *reader);
+
+// ---------------------------------------------------------------- fallback.c
+
+// fallback_begin goes on by get-entries where it can; `why` is what is wrong
+// with the tiles.  False: nothing has changed.
+bool fallback_begin(struct reader *reader, const struct err *why);
 
 // ---------------------------------------------------------------- spool.c
 

@@ -33,6 +33,7 @@ struct asker {
     uint64_t held_ms; // since when the host's limit holds a question up; 0: not
     struct live *live;
     uint64_t retry_ms;
+    bool has_other;
     uint64_t progress_ms;      // since when --retry counts
     struct ask *first, **last; // waiting
     struct ask *flight;        // asked
@@ -42,8 +43,8 @@ struct asker {
     struct ring_op post; // brings canceled questions back
     bool pumping;
     bool closing, fetch_gone;
-    bool close_next; // once `post` is back
-    uint64_t bytes_from_files;
+    bool close_next;           // once `post` is back
+    uint64_t bytes_from_files; // and before
     fetch_closed *closed;
     void *context;
 };
@@ -65,6 +66,8 @@ bool asker_open(struct asker **out, struct ring *ring,
     asker->door = options->door;
     asker->live = options->live;
     asker->retry_ms = options->retry_ms;
+    asker->has_other = options->has_other;
+    asker->bytes_from_files = options->bytes_before;
     asker->progress_ms = now;
     asker->last = &asker->first;
     pace_init(&asker->pace, options->rate, options->connections,
@@ -148,6 +151,26 @@ static bool is_late(const struct asker *asker, uint64_t now)
     return asker->retry_ms == 0 || now >= asker->progress_ms + asker->retry_ms;
 }
 
+// It is not there; see ask.h.
+static bool is_missing(const struct asker *asker, const struct ask *ask,
+                       uint64_t now)
+{
+    return asker->has_other &&
+           (ask->num_refusals >= ASK_MISSING_TRIES ||
+            (ask->failing_ms > 0 && now >= ask->failing_ms + ASK_MISSING_MS));
+}
+
+static void count_failure(struct ask *ask, bool is_answer, bool is_refusal,
+                          uint64_t now)
+{
+    if (!is_answer) {
+        ask->failing_ms = 0;
+    } else if (ask->failing_ms == 0) {
+        ask->failing_ms = now;
+    }
+    if (is_refusal) ask->num_refusals++;
+}
+
 // A wait that the host asked for in Retry-After does not count for --retry.
 static void allow_wait(struct asker *asker, uint64_t now)
 {
@@ -206,7 +229,7 @@ static uint64_t pause_ms(const struct ask *ask)
 static void ask_again(struct asker *asker, struct ask *ask, uint64_t at_ms,
                       uint64_t now)
 {
-    if (is_late(asker, now)) {
+    if (is_late(asker, now) || is_missing(asker, ask, now)) {
         (void)err_wrap(&ask->err, "%s", ask->path);
         finish(ask, ASK_GIVEN_UP);
         return;
@@ -254,6 +277,8 @@ static void judge_status(struct asker *asker, struct ask *ask,
         ask->refused(ask);
     }
     if (verdict == PACE_REFUSED) retry_at = now + pause_ms(ask);
+    count_failure(ask, answer->status != 0 && verdict != PACE_LIMITED,
+                  verdict == PACE_REFUSED, now);
     ask_again(asker, ask, retry_at, now);
 }
 
@@ -323,6 +348,7 @@ static void judge_reading(struct asker *asker, struct ask *ask)
         finish(ask, ASK_REFUSED);
         return;
     }
+    count_failure(ask, true, true, now);
     ask_again(asker, ask, now + pause_ms(ask), now);
 }
 
@@ -575,7 +601,8 @@ void asker_ask(struct asker *asker, struct ask *ask)
     ask->asker = asker;
     ask->under_way = true;
     ask->canceled = false;
-    ask->num_tries = 0;
+    ask->num_tries = ask->num_refusals = 0;
+    ask->failing_ms = 0;
     ask->not_before_ms = 0;
     ask->status = 0;
     ask->err = (struct err){0};
@@ -604,7 +631,7 @@ struct archive *asker_archive(const struct asker *asker)
 uint64_t asker_bytes_received(const struct asker *asker)
 {
     if (asker->fetch == NULL) return asker->bytes_from_files;
-    return fetch_bytes_received(asker->fetch);
+    return asker->bytes_from_files + fetch_bytes_received(asker->fetch);
 }
 
 // ---------------------------------------------------------------- the end

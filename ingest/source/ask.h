@@ -10,6 +10,12 @@
 // Zips do not change: what they lack or have damaged is given up at once, and
 // `err` is ERR_VERIFY where a zip's bytes are not what they should be.
 //
+// With `has_other` what is asked for may be had otherwise, and a question is
+// given up as soon as it is missing: refused by 4xx or answered unreadably
+// ASK_MISSING_TRIES times, or answered with other failures for ASK_MISSING_MS.
+// Silence and limits are no answer to that: where both come from one network
+// or host, neither is there.
+//
 // A body with much work in it is read by a worker (ingest/pool.h): unpacked,
 // inflated, `read`.  The connection is free for the next question meanwhile.
 //
@@ -31,6 +37,10 @@ enum {
     ASK_PATH_MAX = 640,
     ASK_OPTIONAL_TRIES = 3,
     ASK_LIMITED_TRIES = 8, // the same where a limit is in the way
+    // Where it may be had otherwise: so many refusals, in 16 s, or answers of
+    // no use for so long.
+    ASK_MISSING_TRIES = 7,
+    ASK_MISSING_MS = 2 * 60 * 1000,
 };
 
 enum ask_result {
@@ -78,7 +88,8 @@ struct ask {
     struct fetch_request request;
     struct archive_file file;
     uint64_t not_before_ms;
-    unsigned num_tries;
+    unsigned num_tries, num_refusals;
+    uint64_t failing_ms; // since when answers were of no use; 0: they are not
     bool under_way, canceled;
 };
 
@@ -90,8 +101,10 @@ struct asker_options {
     struct pool_door *door; // the thread's
     unsigned connections;
     double rate;
-    uint64_t retry_ms; // 0: one try; UINT64_MAX: never give up
-    struct live *live; // counts
+    uint64_t retry_ms;     // 0: one try; UINT64_MAX: never give up
+    bool has_other;        // what is missing is given up soon
+    uint64_t bytes_before; // that came by another asker
+    struct live *live;     // counts
 };
 
 // asker_open makes the asker of one log.
@@ -119,7 +132,7 @@ void asker_drop_idle(struct asker *asker);
 // asker_archive is what it reads from; NULL: the network.
 struct archive *asker_archive(const struct asker *asker);
 
-// asker_bytes_received counts what came.
+// asker_bytes_received counts what came, and came before.
 uint64_t asker_bytes_received(const struct asker *asker);
 
 // ask_cleanup frees the body; not while it is under way.

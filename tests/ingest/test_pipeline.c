@@ -43,6 +43,7 @@ struct run {
     unsigned connections;
     enum index_keep keep;
     bool hide_api;
+    bool has_fallback; // the tiles are an RFC 6962 log's
 };
 
 struct outcome {
@@ -109,6 +110,10 @@ static struct outcome read_log(struct testlog *from, const char *dir,
         CHECK(archive_new(&config.archive, NULL) &&
               archive_part_open(&part, run->directory, NULL) &&
               archive_take(config.archive, part, NULL));
+    }
+    if (run->has_fallback) {
+        (void)snprintf(config.fallback_url, sizeof config.fallback_url, "%s",
+                       testlog_url(from, TESTLOG_RFC6962));
     }
     config.has_range = run->range_end != 0;
     config.range_first = run->range_first;
@@ -696,6 +701,193 @@ static void a_smaller_head_changes_nothing(void **state)
     }
 }
 
+// ---------------------------------------------------------------- fallback
+
+enum { MANY = 20000 }; // entries: four batches, and some
+
+// Tiles of an RFC 6962 log that are missing or wrong.
+static const struct {
+    const char *faults;
+    uint64_t retry_ms;
+    enum reader_status status;
+    uint64_t verified;
+    uint64_t most_asked;  // get-entries, of 64 entries each
+    const char *error;    // part of the sentence; NULL: none
+    const char *evidence; // kind; NULL: none
+} missing[] = {
+    {"no-checkpoint", 700, READER_COMPLETE, MANY, ANY, NULL, NULL},
+    {"no-tiles", 700, READER_COMPLETE, MANY, ANY, NULL, NULL},
+    // Half way: two batches are proven by then.
+    {"no-tiles=60", 700, READER_COMPLETE, MANY, (MANY - 8192) / 64 + 8, NULL,
+     NULL},
+    {"no-issuers,no-tiles=60", 700, READER_COMPLETE, MANY, ANY, NULL, NULL},
+    {"gzip-cut", 700, READER_COMPLETE, MANY, ANY, NULL, NULL},
+    {"flip-tile=19999", 20000, READER_COMPLETE, MANY, ANY, NULL, "-tiles"},
+    {"flip-data=5000:7", 20000, READER_COMPLETE, MANY, (MANY - 4096) / 64 + 8,
+     NULL, "-entries"},
+    {"wrong-origin", 20000, READER_COMPLETE, MANY, ANY, NULL, "-head"},
+    {"no-checkpoint,no-entries", 700, READER_PARTIAL, 0, ANY,
+     "/ct/v1/get-entries?start=0&end=", "-missing"},
+    {"no-tiles=60,no-entries", 700, READER_PARTIAL, ANY, ANY,
+     "/ct/v1/get-entries?start=", "-missing"},
+    // The log itself lies.
+    {"flip-entry=300:77", 20000, READER_HALTED, 300, ANY, "entry 300 ",
+     "-entries"},
+    {"fork-same-size,no-tiles", 700, READER_HALTED, 0, ANY, "different roots",
+     "-fork"},
+};
+
+static struct testlog *start_both(const char *wrong)
+{
+    struct testlog_options options = {.entries = MANY,
+                                      .seed = 7,
+                                      .batch = 64,
+                                      .same_key = true,
+                                      .fina = true,
+                                      .faults = wrong};
+    struct testlog *log;
+
+    CHECK(testlog_start(&log, &options, NULL));
+    return log;
+}
+
+// Those that tiles named and nobody gave come with later entries that name
+// them, too.
+static bool has_all_issuers(struct testlog *log, const char *dir)
+{
+    struct buffer memory = {0};
+    struct snapshot *snapshot;
+    struct index *index;
+    bool ok = true;
+
+    CHECK(index_open(&index, dir, INDEX_READ, NULL));
+    CHECK(snapshot_open(&snapshot, index, NULL));
+    for (uint64_t i = MANY * 4 / 5; i < MANY; i += 20) {
+        struct testlog_entry entry;
+        struct bytes print, der;
+
+        buffer_reset(&memory);
+        CHECK(testlog_entry(log, i, &entry, &memory));
+        while (bytes_read_take(&entry.chain, &print, SHA256_LEN)) {
+            struct sha256_hash hash;
+
+            memcpy(hash.bytes, print.data, SHA256_LEN);
+            ok = ok && snapshot_issuer(snapshot, &hash, &der, NULL);
+        }
+    }
+    buffer_cleanup(&memory);
+    snapshot_close(snapshot);
+    index_close(index);
+    return ok;
+}
+
+static void run_missing(size_t row, const struct outcome *whole)
+{
+    struct testlog *log = start_both(missing[row].faults);
+    struct run run = {.api = TESTLOG_STATIC,
+                      .has_fallback = true,
+                      .connections = 1,
+                      .retry_ms = missing[row].retry_ms};
+    struct outcome outcome;
+    char *dir = make_dir();
+    uint64_t num_tiles;
+
+    test_case = missing[row].faults;
+    outcome = read_log(log, dir, &run);
+    if (outcome.totals.status != missing[row].status ||
+        (outcome.log.verified != missing[row].verified &&
+         missing[row].verified != ANY) ||
+        testlog_requests(log, "get-entries") > missing[row].most_asked ||
+        (missing[row].error != NULL &&
+         strstr(outcome.totals.err.text, missing[row].error) == NULL)) {
+        print_error("case '%s': status %d, '%s', verified %llu, asked %llu\n",
+                    test_case, (int)outcome.totals.status,
+                    outcome.totals.err.text,
+                    (unsigned long long)outcome.log.verified,
+                    (unsigned long long)testlog_requests(log, "get-entries"));
+        CHECK(false);
+    }
+    CHECK((outcome.totals.err.code == ERR_NONE) ==
+          (missing[row].error == NULL));
+    CHECK(outcome.totals.tiles_missing);
+    CHECK(outcome.totals.api == LOG_API_RFC6962);
+    CHECK(outcome.log.api == LOG_API_STATIC); // for the next start
+    if (missing[row].evidence != NULL) {
+        CHECK(count_evidence(dir, missing[row].evidence) >= 1);
+    }
+    if (missing[row].status == READER_COMPLETE) {
+        CHECK(outcome.totals.entries == MANY);
+        CHECK(outcome.log.halt == HALT_NONE);
+        CHECK(sha256_equal(&outcome.digest, &whole->digest));
+        CHECK(sha256_equal(&outcome.digest_rest, &whole->digest_rest));
+        CHECK(has_all_issuers(log, dir));
+    }
+    // The next start asks for tiles first, and for nothing else.
+    if (missing[row].status != READER_HALTED) {
+        uint64_t asked = testlog_requests(log, "/rfc6962/");
+
+        CHECK(testlog_set_faults(log, NULL, NULL));
+        num_tiles = testlog_requests(log, "checkpoint");
+        outcome = read_log(log, dir, &run);
+        CHECK(testlog_requests(log, "checkpoint") == num_tiles + 1);
+        CHECK(testlog_requests(log, "/rfc6962/") == asked);
+        CHECK(outcome.totals.status == READER_COMPLETE);
+        CHECK(!outcome.totals.tiles_missing);
+        CHECK(outcome.totals.api == LOG_API_STATIC);
+        CHECK(sha256_equal(&outcome.digest, &whole->digest));
+    }
+    drop_dir(dir);
+    testlog_stop(log);
+}
+
+static void missing_tiles_are_had_by_get_entries(void **state)
+{
+    struct testlog *log = start_both(NULL);
+    char *dir = make_dir();
+    struct outcome whole =
+        read_log(log, dir, &(struct run){.api = TESTLOG_RFC6962});
+
+    (void)state;
+    CHECK(whole.totals.status == READER_COMPLETE);
+    drop_dir(dir);
+    testlog_stop(log);
+    for (size_t row = 0; row < COUNT_OF(missing); row++) {
+        // The order of answers matters half way only.
+        if (num_threads != 2 && missing[row].most_asked == ANY) continue;
+        run_missing(row, &whole);
+    }
+}
+
+// Refused at every try, tiles are missing long before --retry says so; what
+// only fails now and then is not missing.
+static void tiles_are_given_up_soon_and_not_lightly(void **state)
+{
+    static const struct {
+        const char *faults;
+        bool are_missing;
+    } cases[] = {{"no-tiles", true},
+                 {"http-500-every=3", false},
+                 {"html-200-every=3", false}};
+
+    (void)state;
+    for (size_t i = 0; num_threads == 1 && i < COUNT_OF(cases); i++) {
+        struct testlog *log = start_both(cases[i].faults);
+        struct outcome outcome;
+        char *dir = make_dir();
+
+        test_case = cases[i].faults;
+        outcome = read_log(log, dir,
+                           &(struct run){.api = TESTLOG_STATIC,
+                                         .has_fallback = true,
+                                         .retry_ms = 600 * 1000});
+        CHECK(outcome.totals.status == READER_COMPLETE);
+        CHECK(outcome.totals.tiles_missing == cases[i].are_missing);
+        CHECK((testlog_requests(log, "/rfc6962/") > 0) == cases[i].are_missing);
+        drop_dir(dir);
+        testlog_stop(log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -706,6 +898,8 @@ int main(void)
         cmocka_unit_test(finds_out_the_protocol),
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(faults_come_out_as_they_should),
+        cmocka_unit_test(missing_tiles_are_had_by_get_entries),
+        cmocka_unit_test(tiles_are_given_up_soon_and_not_lightly),
         cmocka_unit_test(stays_halted_while_out_of_reach),
         cmocka_unit_test(evidence_proves_itself),
         cmocka_unit_test(evidence_of_tiles_proves_itself),

@@ -344,9 +344,10 @@ static void get_roots(const struct ctlog_view *view, struct buffer *out)
 static void answer_by_name(const struct ctlog_view *view, const char *name,
                            const char *query, struct serve_answer *answer)
 {
-    bool proofs = !view->log->faults.on[FAULT_NO_PROOFS];
+    const struct faults *faults = &view->log->faults;
+    bool proofs = !faults->on[FAULT_NO_PROOFS];
 
-    if (strcmp(name, "get-entries") == 0) {
+    if (strcmp(name, "get-entries") == 0 && !faults->on[FAULT_NO_ENTRIES]) {
         get_entries(view, query, answer);
     } else if (strcmp(name, "get-sth") == 0) {
         get_sth(view, &answer->body);

@@ -40,6 +40,14 @@ void ctlog_data_tile(const struct ctlog_view *view, uint64_t from, uint64_t num,
             buffer_bytes(&view->log->entries.chains[entry.chain].fingerprints);
 
         buffer_append(out, bytes_of(entry.leaf.data + 2, entry.leaf.len - 2));
+        if (faults->on[FAULT_FLIP_DATA] &&
+            faults->value[FAULT_FLIP_DATA] == i && buffer_ok(out)) {
+            uint64_t bit = faults->bit[FAULT_FLIP_DATA];
+
+            out->data[out->len - (entry.leaf.len - 2) +
+                      bit / 8 % (entry.leaf.len - 2)] ^=
+                (uint8_t)(1 << bit % 8);
+        }
         if (entry.precert.len != 0) {
             buffer_append_uint(out, entry.precert.len, 3);
             buffer_append(out, entry.precert);
@@ -95,7 +103,8 @@ static void append_packed(const struct ctlog_view *view, uint64_t from,
 static bool packed_otherwise(const struct faults *faults)
 {
     return faults->on[FAULT_NO_GZIP] || faults->on[FAULT_GZIP_CUT] ||
-           faults->on[FAULT_GZIP_CRC] || faults->on[FAULT_GZIP_BOMB];
+           faults->on[FAULT_GZIP_CRC] || faults->on[FAULT_GZIP_BOMB] ||
+           faults->on[FAULT_FLIP_DATA];
 }
 
 struct bytes ctlog_full_tile(const struct ctlog_view *view, uint64_t tile,
@@ -298,6 +307,12 @@ static void answer_tile(const struct ctlog_view *view, const char *path,
     uint64_t tile, width;
 
     answer->type = "application/octet-stream";
+    if (view->log->faults.on[FAULT_NO_TILES] &&
+        ctlog_count(view->log, "tile/") >
+            view->log->faults.value[FAULT_NO_TILES]) {
+        ctlog_refuse(answer, 404, "no tiles");
+        return;
+    }
     if ((!data && (level >= LEVELS_MAX || path[1] != '/')) ||
         !parse_tile(path + (data ? 5 : 2), &tile, &width) ||
         !tile_there(view, level, tile, width)) {
@@ -346,7 +361,8 @@ void ctlog_static(const struct ctlog_view *view, const char *path,
         answer_tile(view, path + 5, answer);
     } else if (strncmp(path, "issuer/", 7) == 0) {
         answer_issuer(view, path + 7, answer);
-    } else if (strcmp(path, "checkpoint") == 0) {
+    } else if (strcmp(path, "checkpoint") == 0 &&
+               !view->log->faults.on[FAULT_NO_CHECKPOINT]) {
         answer->type = "text/plain; charset=utf-8";
         buffer_append_text(&answer->headers, "Cache-Control: no-store\r\n");
         ctlog_checkpoint(view, &answer->body);

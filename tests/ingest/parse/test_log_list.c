@@ -89,6 +89,10 @@ static void reads_every_form_of_a_log(void **state)
         CHECK(strcmp(log.url, cases[i].url) == 0);
         CHECK(strcmp(log.origin, cases[i].origin) == 0);
         CHECK(log.api == cases[i].api);
+        // get-entries, where tiles are read in its place.
+        CHECK(strcmp(log.fallback_url, strcmp(log.name, "ct.test/b") == 0
+                                           ? "https://ct.test/b/"
+                                           : "") == 0);
         CHECK(!log.placeholder && !log.ended && !log.has_final);
         CHECK(log.has_id == (log.key_len != 0));
     }
@@ -204,6 +208,8 @@ static void refuses_what_is_no_log(void **state)
         {"{\"url\":\"https://a.test/ x\"}", BAD_URL},
         {"{\"url\":\"https://a.test/\\u0000\"}", BAD_URL},
         {"{\"url\":\"https://a.test/\\r\\nHost: b\"}", BAD_URL},
+        {"{\"url\":\"x\",\"monitoring_url\":\"https://a.test/\"}",
+         "log description: log \"\": its URL is none of"},
         {"{\"monitoring_url\":\"https://a.test/\",\"submission_url\":\"x\"}",
          "log description: log \"\": its submission URL is none of"},
         {LOG("," FINAL "-1}"), BAD_FINAL},
