@@ -50,7 +50,7 @@ static void ask_now(struct reader *reader)
                    reader->source.ops->head_path);
     ask->body_max = HEAD_SERVED_MAX;
     ask->fresh = reader->head_again;
-    ask->optional = reader->probing;
+    ask->optional = probe_is_optional(reader);
     ask->read = read_served;
     ask->done = on_head;
     ask->context = reader;
@@ -67,15 +67,6 @@ void head_ask(struct reader *reader)
     ask_now(reader);
 }
 
-// The protocol is not known: what answers get-sth is RFC 6962, else static.
-static void probe_next(struct reader *reader)
-{
-    reader->probing = false;
-    reader->log.api = LOG_API_STATIC;
-    source_init(&reader->source, LOG_API_STATIC);
-    ask_now(reader);
-}
-
 static void say_api(struct reader *reader)
 {
     struct index_log log = reader->log;
@@ -83,7 +74,7 @@ static void say_api(struct reader *reader)
 
     if (reader->config.api_known) return;
     reader->config.api_known = true;
-    reader->probing = false;
+    reader->probe = PROBE_NONE;
     if (!index_add_log(pipeline_index(reader->pipeline), &log,
                        log_key_der(reader->config.key), &err)) {
         pipeline_fail(reader->pipeline, &err);
@@ -95,15 +86,12 @@ static void on_head(struct ask *ask)
     struct reader *reader = ask->context;
 
     if (reader_returned(reader, &reader->num_asked)) return;
-    if (ask->result == ASK_REFUSED && reader->probing) {
-        probe_next(reader);
-        return;
-    }
     if (ask->result != ASK_ANSWERED) {
         if (ask->err.code == ERR_VERIFY) {
             fault_damaged(reader, &ask->err, 0, 0);
-        } else if (!fallback_begin(reader, &ask->err)) {
-            reader_end(reader, READER_PARTIAL, &ask->err);
+        } else if (!fallback_begin(reader, &ask->err) &&
+                   probe_failed(reader, ask)) {
+            ask_now(reader);
         }
         return;
     }

@@ -252,7 +252,7 @@ void reader_start(struct reader *reader)
         reader_end(reader, READER_HALTED, &err);
         return;
     }
-    reader->probing = !reader->config.api_known;
+    probe_begin(reader);
     head_ask(reader);
 }
 

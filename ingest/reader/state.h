@@ -1,6 +1,7 @@
 // state.h - the inside of a reader, for the files of this folder only.
 //
 //   head.c    which head is pinned: signature, forks, final_tree_head
+//   probe.c   which protocol it speaks, where nobody has said so
 //   pieces.c  what is asked for ahead; workers understand and encode it
 //   issuers.c the certificates that chains name
 //   read.c    entries in order: pieces -> batches -> proofs -> writer
@@ -46,6 +47,21 @@ enum reader_mode {
     MODE_REPLAY, // spool -> batches
 };
 
+// What is asked to learn a protocol that is not known.
+enum probe {
+    PROBE_NONE,
+    PROBE_STH,
+    PROBE_CHECKPOINT,
+    PROBE_LAST, // for as long as --retry allows
+};
+
+struct probe_answer {
+    unsigned status;
+    char path[32];
+    char said[160];
+    char moved_to[200]; // the URL to give instead; or empty
+};
+
 struct reader {
     struct reader_config config;
     struct reader_options options;
@@ -66,7 +82,9 @@ struct reader {
     // Heads.
     struct ask head_ask;
     bool head_again; // asked a second time
-    bool probing;        // the protocol is not known yet
+    enum probe probe;
+    struct probe_answer probed[2]; // to get-sth, and to the checkpoint
+    unsigned num_probed;
     struct err head_err; // why the head does not hold
     struct head head;    // the newest that was served and holds
     struct buffer served;
@@ -179,6 +197,17 @@ void head_ask(struct reader *reader);
 
 // head_next_gap begins the next gap, or finishes the round.
 void head_next_gap(struct reader *reader);
+
+// ---------------------------------------------------------------- probe.c
+
+// probe_begin finds out the protocol where it is not known; probe_is_optional
+// tells whether the head that is asked for may be refused.
+void probe_begin(struct reader *reader);
+bool probe_is_optional(const struct reader *reader);
+
+// probe_failed learns that no head came.  True: ask again, as `log.api` is now;
+// false: the reader has ended, in a sentence.
+bool probe_failed(struct reader *reader, const struct ask *ask);
 
 // ---------------------------------------------------------------- read.c
 
