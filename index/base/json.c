@@ -3,6 +3,7 @@
 #include "index/base/json.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include "index/base/text.h"
 
@@ -21,8 +22,30 @@ static const struct json *outer(const json_t *value)
     return (const struct json *)(const void *)value;
 }
 
+// Where memory fails jansson may cut a string and go on: what its allocator
+// refuses is noticed here.
+static json_malloc_t outer_malloc;
+static _Thread_local bool no_memory;
+
+static void *take(size_t size)
+{
+    void *memory = outer_malloc(size);
+
+    if (memory == NULL) no_memory = true;
+    return memory;
+}
+
+static void watch_memory(void)
+{
+    json_free_t give_back;
+
+    json_get_alloc_funcs(&outer_malloc, &give_back);
+    json_set_alloc_funcs(take, give_back);
+}
+
 bool json_parse(struct json **out, struct bytes text, struct err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char why[64];
     json_error_t error;
     json_t *document;
@@ -31,8 +54,14 @@ bool json_parse(struct json **out, struct bytes text, struct err *err)
         return err_set(err, ERR_MALFORMED, "JSON: %zu bytes, over the limit",
                        text.len);
     }
+    (void)pthread_once(&once, watch_memory);
+    no_memory = false;
     document = json_loadb((const char *)text.data, text.len,
                           JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (no_memory) {
+        json_decref(document);
+        return err_set(err, ERR_MEMORY, "JSON: no memory for it");
+    }
     if (document == NULL) {
         return err_set(
             err, ERR_MALFORMED, "JSON: line %d: %s", error.line,

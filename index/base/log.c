@@ -109,7 +109,9 @@ void log_line(enum log_level level, const char *format, ...)
     append_line(&line, level, text);
     pthread_mutex_lock(&state.lock);
     if (state.before != NULL) state.before();
-    if (write(STDERR_FILENO, line.data, line.len) < 0) {
+    if (!buffer_ok(&line)) {
+        (void)dprintf(STDERR_FILENO, "%s: %s\n", state.program, text);
+    } else if (write(STDERR_FILENO, line.data, line.len) < 0) {
         // Nobody reads stderr any more: the work goes on.
     }
     pthread_mutex_unlock(&state.lock);

@@ -159,7 +159,9 @@ char *text_escape(char *out, size_t size, struct bytes bytes)
     if (bytes.len > size) bytes.len = size;
     text_append_escaped(&escaped, bytes);
     len = escaped.len;
-    if (len < size) {
+    if (!buffer_ok(&escaped)) {
+        (void)snprintf(out, size, "(no memory)");
+    } else if (len < size) {
         if (len > 0) memcpy(out, escaped.data, len);
         out[len] = '\0';
     } else {
