@@ -85,19 +85,20 @@ uint64_t host_reserve(struct host *host, struct limit_place *place,
     return at_ms;
 }
 
-void host_good(struct host *host, uint64_t now_ms)
+void host_good(struct host *host, uint64_t turn, uint64_t now_ms)
 {
     (void)pthread_mutex_lock(&host->lock);
-    limit_good(&host->limit, now_ms);
+    limit_good(&host->limit, turn, now_ms);
     (void)pthread_mutex_unlock(&host->lock);
 }
 
-uint64_t host_refused(struct host *host, uint64_t asked_ms, uint64_t now_ms)
+uint64_t host_refused(struct host *host, uint64_t turn, uint64_t asked_ms,
+                      uint64_t now_ms)
 {
     uint64_t at_ms;
 
     (void)pthread_mutex_lock(&host->lock);
-    at_ms = limit_refused(&host->limit, asked_ms, now_ms);
+    at_ms = limit_refused(&host->limit, turn, asked_ms, now_ms);
     (void)pthread_mutex_unlock(&host->lock);
     return at_ms;
 }

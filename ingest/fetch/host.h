@@ -25,8 +25,9 @@ struct host *hosts_find(struct hosts *hosts, const char *authority);
 // host_reserve, host_good and host_refused are those of limit.h, locked.
 uint64_t host_reserve(struct host *host, struct limit_place *place,
                       uint64_t now_ms);
-void host_good(struct host *host, uint64_t now_ms);
-uint64_t host_refused(struct host *host, uint64_t asked_ms, uint64_t now_ms);
+void host_good(struct host *host, uint64_t turn, uint64_t now_ms);
+uint64_t host_refused(struct host *host, uint64_t turn, uint64_t asked_ms,
+                      uint64_t now_ms);
 
 // host_limit gives a copy, for those who tell of it.
 struct limit host_limit(struct host *host);

@@ -6,8 +6,16 @@
 // last refused, or in the last minute, and not less than those of one request
 // in the time of its Retry-After.  From then on each request has a time of its
 // own, first come, first served; good answers raise the rate, slowly near the
-// one that was refused, quickly where that is far.  A refusal that follows many
-// good answers at a lower rate than that is a pause and no rate yet.
+// one that was refused, quickly where that is far.
+//
+// Some hosts refuse one request in a hundred, whatever the rate.  So a refusal
+// that says nothing, after many good answers, is in doubt for as long as what
+// is under way takes: asking goes on as it was, and what was asked after it
+// tells.  Good answers, and few refusals, make it a lone one: no pause, and no
+// lower rate unless it came near the rate that was refused before.  Two more
+// refusals, nothing for LIMIT_DOUBT_MS, or too many lone ones in all: a limit.
+// Where requests are too few to tell, a refusal well below the rate that was
+// refused before is a pause and no rate yet.
 //
 // Order     limit_reserve, wait, start, then exactly one limit_good or
 //           limit_refused, or neither for what tells nothing of limits.
@@ -24,6 +32,8 @@ enum {
     // DigiCert's logs bore in 2025 (CT-PROTOCOLS section 5.1) one fits in.
     LIMIT_PAUSE_FIRST_MS = 7 * 1000,
     LIMIT_PAUSE_MAX_MS = 2 * 60 * 1000,
+    // Longer, and the second refusal were one of its own.
+    LIMIT_DOUBT_MS = 300,
     LIMIT_WINDOW_MS = 60 * 1000, // what is counted of the past
 };
 
@@ -31,6 +41,7 @@ enum {
 struct limit_place {
     uint64_t at_ms;
     unsigned epoch;
+    uint64_t turn; // rises from place to place
 };
 
 struct limit {
@@ -44,7 +55,14 @@ struct limit {
     uint64_t paused_ms;      // of the time since then
     double num_good;         // since then
     unsigned num_pauses;     // in a row, without a good answer
-    uint64_t random;         // state of the jitter
+    uint64_t num_turns;
+    // A refusal that may be a lone one: since when, or 0; and what came of
+    // requests after it.
+    uint64_t doubt_ms, doubt_turn;
+    unsigned doubt_good, doubt_refused;
+    double num_lone; // in the same time as num_good
+    bool was_odd;    // it has refused where there is no limit
+    uint64_t random; // state of the jitter
 };
 
 void limit_init(struct limit *limit, uint64_t seed);
@@ -54,10 +72,11 @@ void limit_init(struct limit *limit, uint64_t seed);
 uint64_t limit_reserve(struct limit *limit, struct limit_place *place,
                        uint64_t now_ms);
 
-// limit_good counts an answer that was no refusal.
-void limit_good(struct limit *limit, uint64_t now_ms);
+// limit_good counts an answer that was no refusal; `turn` is that of its place.
+void limit_good(struct limit *limit, uint64_t turn, uint64_t now_ms);
 
 // limit_refused learns from a refusal, and tells when to ask again;
 // `asked_ms` is what Retry-After says, 0: nothing.  What comes during a pause
 // belongs to the refusal before.
-uint64_t limit_refused(struct limit *limit, uint64_t asked_ms, uint64_t now_ms);
+uint64_t limit_refused(struct limit *limit, uint64_t turn, uint64_t asked_ms,
+                       uint64_t now_ms);

@@ -184,9 +184,9 @@ static void allow_wait(struct asker *asker, uint64_t now)
 }
 
 // The host took a question, whatever it said.
-static void took(struct asker *asker, uint64_t now)
+static void took(struct asker *asker, const struct ask *ask, uint64_t now)
 {
-    if (asker->host != NULL) host_good(asker->host, now);
+    if (asker->host != NULL) host_good(asker->host, ask->turn, now);
 }
 
 // Tells whether the host's limit lets a question start; else `wait_ms` lowers
@@ -258,10 +258,10 @@ static void judge_status(struct asker *asker, struct ask *ask,
     }
     if (verdict == PACE_LIMITED) {
         retry_at = host_refused(
-            asker->host, answer->has_retry_after ? answer->retry_after_ms : 0,
-            now);
+            asker->host, ask->turn,
+            answer->has_retry_after ? answer->retry_after_ms : 0, now);
     } else if (verdict == PACE_REFUSED) {
-        took(asker, now);
+        took(asker, ask, now);
     }
     if (ask->optional &&
         (verdict == PACE_REFUSED || asker->retry_ms == 0 ||
@@ -416,7 +416,7 @@ static void judge(struct asker *asker, struct ask *ask,
         return;
     }
     (void)pace_ended(&asker->pace, answer, now, &retry_at);
-    took(asker, now);
+    took(asker, ask, now);
     have_read(asker, ask);
 }
 
@@ -530,6 +530,7 @@ static void start(struct asker *asker, struct ask *ask, uint64_t now)
     if (ask->prepare != NULL) ask->prepare(ask);
     live_requested(asker->live, ask->num_tries > 0);
     allow_wait(asker, now);
+    ask->turn = asker->place.turn;
     asker->place = (struct limit_place){0};
     ask->num_tries++;
     ask->next = asker->flight;

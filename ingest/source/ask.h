@@ -89,6 +89,7 @@ struct ask {
     struct archive_file file;
     uint64_t not_before_ms;
     unsigned num_tries, num_refusals;
+    uint64_t turn;       // of its place in the host's limit
     uint64_t failing_ms; // since when answers were of no use; 0: they are not
     bool under_way, canceled;
 };
