@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "index/base/log.h"
+#include "index/bulk_segment.h"
 #include "index/handle.h"
 #include "index/store/chunk_content.h"
 
@@ -14,8 +15,8 @@ enum {
     LOAD_MIN = 512,
     TAIL_FULL = 128 * 1024,
     TAIL_ENTRIES_A_TRANSACTION = 4096,
-    SEGMENTS_MAX = 16,
-    SEGMENT_ENTRIES = 32 * 1024,
+    SEGMENT_ENTRIES = 32 * 1024, // where several are written at once
+    SEGMENT_ENTRIES_ALONE = 512 * 1024,
     IDLE_FILES_MS = 2000,
     WAIT_MS_MAX = 20000,
     SORT_BYTES_A_KEY = 80, // besides what the chunk holds; for one set of two
@@ -30,7 +31,15 @@ static size_t segments_at_once(void)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (cores <= 2) return 1;
-    return cores - 1 < SEGMENTS_MAX ? (size_t)cores - 1 : SEGMENTS_MAX;
+    return cores - 1 < BULK_SEGMENTS_MAX ? (size_t)cores - 1
+                                         : BULK_SEGMENTS_MAX;
+}
+
+// Where several segments are written at once, one may wait for its thread as a
+// whole; else what is not in the caches any more is only memory to be touched.
+uint64_t bulk_bodies_max(const struct bulk *bulk)
+{
+    return bulk->memory / (bulk->segments_max > 1 ? 2 : 8);
 }
 
 void bulk_init(struct bulk *bulk)
@@ -39,11 +48,14 @@ void bulk_init(struct bulk *bulk)
     bulk->load_min = LOAD_MIN;
     bulk->tail_full = TAIL_FULL;
     bulk->segments_max = segments_at_once();
-    bulk->segment_entries = SEGMENT_ENTRIES;
+    bulk->segment_entries =
+        bulk->segments_max == 1 ? SEGMENT_ENTRIES_ALONE : SEGMENT_ENTRIES;
+    bulk->last_waiting = &bulk->waiting;
     bulk->next_number = 1;
     (void)pthread_mutex_init(&bulk->append_mutex, NULL);
     (void)pthread_mutex_init(&bulk->flush_mutex, NULL);
     (void)pthread_cond_init(&bulk->flush_changed, NULL);
+    (void)pthread_cond_init(&bulk->segments_changed, NULL);
     (void)pthread_mutex_init(&bulk->merge_mutex, NULL);
     (void)pthread_cond_init(&bulk->merge_changed, NULL);
 }
@@ -77,6 +89,7 @@ static void free_chunks(struct bulk_set *set, size_t left)
 
 static void set_cleanup(struct bulk_set *set)
 {
+    bulk_free_segments(set);
     free_chunks(set, 0);
     free(set->chunks);
     *set = (struct bulk_set){0};
@@ -89,6 +102,7 @@ static void set_reset(struct bulk_set *set)
     static const struct index_log no_log = {0};
     size_t kept = 0;
 
+    bulk_free_segments(set);
     for (size_t i = 0; i < set->num_chunks; i++) {
         struct bulk_chunk slot = set->chunks[i];
         uint64_t room = SPARE_BYTES + chunk_num_entries(slot.chunk) *
@@ -106,6 +120,7 @@ static void set_reset(struct bulk_set *set)
     set->num_chunks = 0;
     set->num_entries = 0;
     set->num_bytes = 0;
+    set->held_bytes = 0;
 }
 
 // The place of the next chunk, with an empty one in it.
@@ -132,9 +147,10 @@ static struct bulk_chunk *next_slot(struct bulk_set *set, struct err *err)
     return slot;
 }
 
-static bool take_chunk(struct bulk_set *set, struct chunk *chunk,
+static bool take_chunk(struct bulk *bulk, struct chunk *chunk,
                        const struct chunk_proof *proof, struct err *err)
 {
+    struct bulk_set *set = &bulk->filling;
     struct bulk_chunk *slot;
 
     if (chunk->num_entries == 0) return true;
@@ -146,11 +162,14 @@ static bool take_chunk(struct bulk_set *set, struct chunk *chunk,
     if (!buffer_ok(&slot->served)) return no_memory(err);
     slot->proof.head.served = buffer_bytes(&slot->served);
     chunk_swap(slot->chunk, chunk);
+    if (chunk->bodies.data == NULL) chunk->bodies = bulk_take_spare(bulk);
     if (set->num_chunks++ == 0) {
         (void)clock_gettime(CLOCK_MONOTONIC, &set->since);
     }
     set->num_entries += slot->chunk->num_entries;
-    set->num_bytes += chunk_size_bytes(slot->chunk) + sizeof *slot +
+    set->held_bytes += slot->chunk->bodies.size;
+    set->num_bytes += chunk_size_bytes(slot->chunk) - slot->chunk->bodies.size +
+                      sizeof *slot +
                       slot->chunk->num_keys * SORT_BYTES_A_KEY / 2;
     return true;
 }
@@ -196,13 +215,13 @@ static bool tail_entries(struct index *index, uint64_t *num, struct err *err)
 
 // ------------------------------------------------------------ the thread
 
-static bool flush_set(struct index *index, const struct bulk_set *set,
+static bool flush_set(struct index *index, struct bulk_set *set,
                       struct err *err)
 {
     uint64_t in_tail;
 
     if (!bulk_wait_for_merge(index, err)) return false;
-    if (set->num_entries >= set->files_min) {
+    if (set->num_fed > 0) {
         return bulk_write_files(index, set, err);
     }
     return write_tail(index, set, err) && tail_entries(index, &in_tail, err) &&
@@ -282,14 +301,22 @@ static bool check_flushed(struct bulk *bulk, bool wait, struct err *err)
 
 // Gives what waits to the thread, as soon as that has done the set before.
 // `full`: there is no room for more.
-static bool hand_over(struct bulk *bulk, bool full, struct err *err)
+static bool hand_over(struct index *index, bool full, struct err *err)
 {
+    struct bulk *bulk = &index->bulk;
     struct bulk_set set;
+    uint64_t min;
 
     if (bulk->filling.num_chunks == 0) return check_flushed(bulk, false, err);
-    if (!check_flushed(bulk, true, err)) return false;
-    bulk->filling.files_min =
-        full || bulk->loading ? bulk->load_min : bulk->tail_max;
+    if (!check_flushed(bulk, true, err) ||
+        !bulk_find_first_id(index, &bulk->filling, err)) {
+        return false;
+    }
+    min = full || bulk->loading ? bulk->load_min : bulk->tail_max;
+    if ((bulk->filling.num_entries >= min || bulk->filling.num_fed > 0) &&
+        !bulk_feed(index, &bulk->filling, true, err)) {
+        return false;
+    }
     // What the set before it left behind and this one had no use for.
     free_chunks(&bulk->filling, bulk->filling.num_chunks);
     set = bulk->flushing;
@@ -297,6 +324,8 @@ static bool hand_over(struct bulk *bulk, bool full, struct err *err)
     bulk->filling = set;
     (void)pthread_mutex_lock(&bulk->flush_mutex);
     bulk->flushing_busy = true;
+    bulk->flushing_end_id =
+        bulk->flushing.first_id + bulk->flushing.num_entries;
     (void)pthread_cond_broadcast(&bulk->flush_changed);
     (void)pthread_mutex_unlock(&bulk->flush_mutex);
     return true;
@@ -312,24 +341,47 @@ static uint64_t waited_ms(const struct bulk_set *set)
            (uint64_t)(set->since.tv_nsec / 1000000);
 }
 
+// Gives the segments what there is, when the set will not go to the tail; waits
+// where they lag far behind.
+static bool feed(struct index *index, bool *fed, struct err *err)
+{
+    struct bulk *bulk = &index->bulk;
+    struct bulk_set *set = &bulk->filling;
+    uint64_t min = bulk->tail_max > bulk->load_min && !bulk->loading
+                       ? bulk->tail_max
+                       : bulk->load_min;
+
+    *fed = set->num_fed > 0 || set->num_entries >= min;
+    if (!*fed) return true;
+    if (!bulk_feed(index, set, false, err)) return false;
+    (void)pthread_mutex_lock(&bulk->flush_mutex);
+    while (bulk->body_bytes > bulk_bodies_max(bulk) && !bulk->failed) {
+        (void)pthread_cond_wait(&bulk->flush_changed, &bulk->flush_mutex);
+    }
+    (void)pthread_mutex_unlock(&bulk->flush_mutex);
+    return true;
+}
+
 bool bulk_append(struct index *index, struct chunk *const *chunks,
                  const struct chunk_proof *proofs, size_t num_chunks,
                  struct err *err)
 {
     struct bulk *bulk = &index->bulk;
     struct bulk_set *set = &bulk->filling;
-    bool ok;
+    bool ok, fed = false;
 
     (void)pthread_mutex_lock(&bulk->append_mutex);
     ok = check_flushed(bulk, false, err);
     for (size_t i = 0; ok && i < num_chunks; i++) {
-        ok = take_chunk(set, chunks[i], &proofs[i], err);
+        ok = take_chunk(bulk, chunks[i], &proofs[i], err);
     }
+    ok = ok && feed(index, &fed, err);
     if (ok && set->num_chunks > 0) {
-        bool full = set->num_bytes >= bulk->memory / 2;
+        bool full = fed ? set->num_bytes >= bulk->memory / 4
+                        : set->num_bytes + set->held_bytes >= bulk->memory / 2;
 
         if (full || waited_ms(set) >= WAIT_MS_MAX) {
-            ok = hand_over(bulk, full, err);
+            ok = hand_over(index, full, err);
             bulk->loading = full;
         }
     }
@@ -359,7 +411,7 @@ bool index_flush(struct index *index, struct err *err)
 
     if (bulk->memory == 0) return true;
     (void)pthread_mutex_lock(&bulk->append_mutex);
-    ok = hand_over(bulk, false, err) && check_flushed(bulk, true, err);
+    ok = hand_over(index, false, err) && check_flushed(bulk, true, err);
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
 }
@@ -376,11 +428,21 @@ bool index_flush_idle(struct index *index, uint64_t idle_ms, struct err *err)
     if (ok && set->num_chunks > 0 &&
         (set->num_entries < bulk->tail_max || idle_ms >= IDLE_FILES_MS ||
          waited_ms(set) >= WAIT_MS_MAX)) {
-        ok = hand_over(bulk, false, err);
+        ok = hand_over(index, false, err);
         bulk->loading = false;
     }
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
+}
+
+// Those of a set that was never flushed, after a failure.
+static void remove_segments(const struct index *index,
+                            const struct bulk_set *set)
+{
+    for (const struct bulk_segment *segment = set->segments; segment != NULL;
+         segment = segment->next) {
+        files_remove(&index->files, &segment->file, 1);
+    }
 }
 
 void bulk_close(struct index *index)
@@ -394,6 +456,8 @@ void bulk_close(struct index *index)
                  err.text);
     }
     stop_flushing(bulk);
+    bulk_stop_segments(bulk);
+    remove_segments(index, &bulk->filling);
     bulk_stop_merging(index);
     set_cleanup(&bulk->filling);
     set_cleanup(&bulk->flushing);
@@ -401,6 +465,7 @@ void bulk_close(struct index *index)
     buffer_cleanup(&bulk->dictionary);
     (void)pthread_cond_destroy(&bulk->merge_changed);
     (void)pthread_mutex_destroy(&bulk->merge_mutex);
+    (void)pthread_cond_destroy(&bulk->segments_changed);
     (void)pthread_cond_destroy(&bulk->flush_changed);
     (void)pthread_mutex_destroy(&bulk->flush_mutex);
     (void)pthread_mutex_destroy(&bulk->append_mutex);

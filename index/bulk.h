@@ -1,10 +1,12 @@
 // bulk.h - many entries at once: chunks wait in memory, then become files.
 //
 //   index_append     takes chunks over, into the set that is being filled
+//   segment threads  records -> segments, as soon as there are so many entries
+//                    that the set will not go to the tail (bulk_segment.h)
 //   flush thread     takes a whole set while the next one is filled; few
 //                    entries: to the tail, the ordinary way; many:
-//     transaction    issuers get numbers (none when all have theirs)
-//     threads        records -> segments; keys, sorted -> run; all synced
+//     transaction    issuers' certificates become known
+//     work           keys, sorted -> run; the segments end; all synced
 //     transaction    names the files, notes chunks, logs and counts
 //   merge thread     runs become fewer, in tiers (merge.h)
 //
@@ -16,8 +18,9 @@
 //           flushed one after the other, so ids follow the order of appends.
 // Result    after an error nothing more is taken; the next to append or flush
 //           learns it, and everyone after.
-// Limit     two sets and what it takes to sort one's keys are `memory`; who
-//           fills one waits while the other is still being flushed.
+// Limit     two sets, what it takes to sort one's keys and the bodies that no
+//           segment has yet are `memory`; who fills a set waits while the other
+//           is still being flushed, or the segments lag behind.
 
 #pragma once
 
@@ -27,6 +30,11 @@
 #include "index/index.h"
 #include "index/store/catalogue.h"
 #include "index/store/sort.h"
+
+enum {
+    BULK_SEGMENTS_MAX = 16, // written at once
+    BULK_SPARES_MAX = 64,
+};
 
 struct bulk_chunk {
     struct chunk *chunk;
@@ -39,9 +47,17 @@ struct bulk_chunk {
 struct bulk_set {
     struct bulk_chunk *chunks;
     size_t num_chunks, num_made, size_chunks;
-    uint64_t num_entries, num_bytes;
-    uint64_t files_min;    // fewer entries go to the tail
+    uint64_t num_entries;
+    uint64_t num_bytes;    // without bodies
+    uint64_t held_bytes;   // of bodies that no segment was given
     struct timespec since; // the first one waits
+
+    // bulk_segment.c's own.
+    uint64_t first_id; // 0: not known yet
+    struct bulk_segment *segments, *last_segment;
+    size_t num_segments;
+    size_t num_fed; // chunks
+    uint64_t entries_fed;
 };
 
 struct bulk {
@@ -49,7 +65,7 @@ struct bulk {
     uint64_t tail_max;  // fewer entries go to the tail, but for
     uint64_t load_min;  // those of a load: these fewer
     uint64_t tail_full; // of so many the tail is made into files
-    // Segments of a set: at most so many, each of at least so many entries.
+    // Segments: at most so many at once, each of so many entries.
     size_t segments_max;
     uint64_t segment_entries;
     uint64_t next_number; // of files
@@ -64,7 +80,19 @@ struct bulk {
     bool flush_started, flush_stop, flushing_busy, failed;
     struct err flush_err;
     struct bulk_set flushing; // the thread's while it is busy
-    struct sort sort;         // likewise, and what follows
+    struct sort sort;         // likewise
+    uint64_t flushing_end_id; // of the set
+
+    pthread_cond_t segments_changed;
+    pthread_t segment_threads[BULK_SEGMENTS_MAX];
+    size_t num_segment_threads;
+    bool segments_stop;
+    size_t num_segments;                          // that are not written
+    struct bulk_segment *waiting, **last_waiting; // those without a thread
+    uint64_t body_bytes;                          // given to segments
+    struct buffer spares[BULK_SPARES_MAX];        // bodies, empty
+    size_t num_spares;
+    uint64_t spare_bytes;
     struct buffer dictionary; // for the next segments; empty: to be learnt
     size_t dictionary_uses;
 
@@ -77,6 +105,9 @@ struct bulk {
 };
 
 void bulk_init(struct bulk *bulk);
+
+// bulk_bodies_max is how many bytes of bodies may wait for segments.
+uint64_t bulk_bodies_max(const struct bulk *bulk);
 
 // bulk_close flushes, ends the threads and frees what it holds.
 void bulk_close(struct index *index);
@@ -96,8 +127,9 @@ MUST_USE bool bulk_name_files(struct index *index,
                               const struct catalogue_file *drop,
                               size_t num_drop, struct err *err);
 
-// bulk_write_files makes segments and a run of a set and names them.
-MUST_USE bool bulk_write_files(struct index *index, const struct bulk_set *set,
+// bulk_write_files ends the segments of a set that was fed, makes its run and
+// names them.
+MUST_USE bool bulk_write_files(struct index *index, struct bulk_set *set,
                                struct err *err);
 
 // bulk_flush_tail makes files of what the tail holds; nobody flushes meanwhile.

@@ -5,49 +5,20 @@
 
 #include <stdlib.h>
 
-#include "index/base/varint.h"
+#include "index/bulk_segment.h"
 #include "index/handle.h"
 #include "index/store/chunk_content.h"
 #include "index/store/run.h"
-#include "index/store/segment.h"
-
-// So many segments share a dictionary: entries of the same logs are alike, and
-// learning one takes longer than compressing ten thousand of them.
-enum { DICTIONARY_SEGMENTS = 16 };
-
-struct flush;
-
-// What becomes one segment.
-struct part {
-    const struct flush *flush;
-    size_t first, end; // chunks of the set
-    uint64_t first_id;
-    struct catalogue_file file;
-    struct buffer dictionary; // that it was written with
-    pthread_t thread;
-    bool started, ok;
-    struct err err;
-};
 
 struct flush {
     struct index *index;
-    const struct bulk_set *set;
-    uint32_t **numbers; // of each chunk's issuers
+    struct bulk_set *set;
     uint64_t first_id, end_id;
     uint64_t adding_id; // of the first entry of the chunk at hand
-    struct part *parts;
-    size_t num_parts;
     struct catalogue_file run;
-    bool keys_ok;
-    struct err keys_err;
 };
 
-static bool no_memory(struct err *err)
-{
-    return err_set(err, ERR_MEMORY, "index: no memory");
-}
-
-// ------------------------------------------------------------ numbers
+// ------------------------------------------------------------ issuers
 
 static bool add_issuer_key(void *context, struct bytes key, uint64_t entry,
                            struct err *err)
@@ -58,8 +29,8 @@ static bool add_issuer_key(void *context, struct bytes key, uint64_t entry,
                     VIA_UNAUTHENTICATED, err);
 }
 
-static bool number_chunks(struct flush *flush, struct writing *w,
-                          struct err *err)
+static bool find_issuers(struct flush *flush, struct writing *w,
+                         struct err *err)
 {
     struct index *index = flush->index;
 
@@ -69,20 +40,20 @@ static bool number_chunks(struct flush *flush, struct writing *w,
         const struct chunk *chunk = flush->set->chunks[i].chunk;
 
         flush->adding_id = flush->end_id;
-        if (!tail_number_issuers(&index->tail, w->txn, chunk, &w->counts,
-                                 &flush->numbers[i], err) ||
-            !tail_each_issuer_key(&index->tail, w->txn, chunk, add_issuer_key,
+        if (!tail_each_issuer_key(&index->tail, w->txn, chunk, add_issuer_key,
                                   flush, err)) {
             return false;
         }
         flush->end_id += chunk->num_entries;
     }
-    return true;
+    return flush->first_id == flush->set->first_id ||
+           err_set(err, ERR_INDEX, "%s: entries came in while others waited",
+                   index->dir);
 }
 
 // The first transaction: issuers known until now are those that the entries to
 // come know, and no others before these entries are visible.
-static bool number_issuers(struct flush *flush, struct err *err)
+static bool know_issuers(struct flush *flush, struct err *err)
 {
     struct index *index = flush->index;
     struct writing w;
@@ -90,138 +61,20 @@ static bool number_issuers(struct flush *flush, struct err *err)
 
     if (!writing_begin(&w, index, err)) return false;
     changed = index->num_issuers > 0;
-    ok = number_chunks(flush, &w, err);
+    ok = find_issuers(flush, &w, err);
     if (ok) {
-        changed = changed || w.counts.next_issuer != w.before.next_issuer;
         // What comes in from here on waits.  (When the commit fails the index
         // is dead, so nothing is lost that would have been kept.)
         buffer_reset(&index->issuers);
         index->num_issuers = 0;
         index->issuers_wait = true;
     }
-    // Most of the time all issuers have numbers: nothing to put on the disk.
+    // Most of the time none has come: nothing to put on the disk.
     if (ok && !changed) {
         writing_drop(&w);
         return true;
     }
     return writing_end(&w, ok, err);
-}
-
-// ------------------------------------------------------------ segments
-
-// The record of an entry as the segment takes it.
-static bool make_record(const struct flush *flush, size_t position,
-                        const struct chunk_entry *entry, struct buffer *row,
-                        struct record *record, struct err *err)
-{
-    const struct chunk *chunk = flush->set->chunks[position].chunk;
-    const uint8_t *body = chunk->bodies.data + entry->at;
-
-    buffer_reset(row);
-    buffer_append(row, bytes_of(body, entry->head_len));
-    varint_append(row, entry->num_chain);
-    for (size_t i = 0; i < entry->num_chain; i++) {
-        varint_append(
-            row, flush->numbers[position]
-                               [chunk->chain_numbers[entry->chain_at + i]]);
-    }
-    if (!buffer_ok(row)) return no_memory(err);
-    return record_read_head(record, buffer_bytes(row)) ||
-           err_set(err, ERR_INDEX, "a chunk holds a record that is none");
-}
-
-static bool write_records(const struct part *part,
-                          struct segment_writer *writer, struct err *err)
-{
-    const struct flush *flush = part->flush;
-    struct buffer row = {0};
-    bool ok = true;
-
-    for (size_t i = part->first; ok && i < part->end; i++) {
-        const struct chunk *chunk = flush->set->chunks[i].chunk;
-
-        for (size_t k = 0; ok && k < chunk->num_entries; k++) {
-            const struct chunk_entry *entry = &chunk->entries[k];
-            struct record record;
-            uint32_t issuer = 0;
-
-            if (entry->num_chain > 0) {
-                issuer =
-                    flush->numbers[i][chunk->chain_numbers[entry->chain_at]];
-            }
-            ok = make_record(flush, i, entry, &row, &record, err) &&
-                 segment_writer_add(
-                     writer, &record, issuer,
-                     bytes_of(chunk->bodies.data + entry->at + entry->head_len,
-                              entry->plain_len),
-                     err);
-        }
-    }
-    buffer_cleanup(&row);
-    return ok;
-}
-
-static bool write_segment(struct part *part, struct err *err)
-{
-    const struct index *index = part->flush->index;
-    struct segment_writer *writer;
-    struct segment_stat stat;
-    char path[PATH_MAX];
-    bool ok;
-
-    if (!files_path(&index->files, &part->file, path, err) ||
-        !segment_writer_open(&writer, path, part->first_id, index->group_seed,
-                             buffer_bytes(&index->bulk.dictionary), err)) {
-        return false;
-    }
-    ok = write_records(part, writer, err) &&
-         segment_writer_finish(writer, &stat, err);
-    if (ok) buffer_append(&part->dictionary, segment_writer_dictionary(writer));
-    segment_writer_close(writer);
-    if (!ok) return false;
-    part->file.first_id = stat.first_id;
-    part->file.end_id = stat.end_id;
-    part->file.bytes = stat.bytes;
-    return true;
-}
-
-static void *run_segment(void *context)
-{
-    struct part *part = context;
-
-    part->ok = write_segment(part, &part->err);
-    return NULL;
-}
-
-// Cuts the set into parts of about as many entries.
-static bool cut(struct flush *flush, struct err *err)
-{
-    const struct bulk *bulk = &flush->index->bulk;
-    uint64_t num = flush->set->num_entries, id = flush->first_id;
-    size_t max = num / bulk->segment_entries < bulk->segments_max
-                     ? (size_t)(num / bulk->segment_entries)
-                     : bulk->segments_max;
-    uint64_t each = num / (max == 0 ? 1 : max), held = 0;
-    struct part *part = NULL;
-
-    flush->parts = calloc(max + 1, sizeof *flush->parts);
-    if (flush->parts == NULL) return no_memory(err);
-    for (size_t i = 0; i < flush->set->num_chunks; i++) {
-        uint64_t entries = chunk_num_entries(flush->set->chunks[i].chunk);
-
-        if (part == NULL || (held >= each && flush->num_parts < max)) {
-            part = &flush->parts[flush->num_parts++];
-            *part = (struct part){.flush = flush, .first = i, .first_id = id};
-            part->file = (struct catalogue_file){
-                .kind = CATALOGUE_SEGMENT,
-                .number = bulk_take_number(flush->index)};
-            held = 0;
-        }
-        part->end = i + 1;
-        held += entries;
-        id += entries;
-    }
-    return true;
 }
 
 // ------------------------------------------------------------ the run
@@ -283,54 +136,7 @@ bool bulk_write_run(struct index *index, struct catalogue_file *file,
     return true;
 }
 
-static void *run_keys(void *context)
-{
-    struct flush *flush = context;
-
-    flush->keys_ok = sort_keys(flush, &flush->keys_err) &&
-                     bulk_write_run(flush->index, &flush->run, flush->first_id,
-                                    flush->end_id, &flush->keys_err);
-    return NULL;
-}
-
 // ------------------------------------------------------------ all of it
-
-// Segments and run, each on a thread where there is one to be had.
-static bool write_files(struct flush *flush, struct err *err)
-{
-    pthread_t keys_thread;
-    bool started, ok = true;
-
-    started = pthread_create(&keys_thread, NULL, run_keys, flush) == 0;
-    if (started) (void)pthread_setname_np(keys_thread, "sanct-keys");
-    for (size_t i = 1; i < flush->num_parts; i++) {
-        struct part *part = &flush->parts[i];
-
-        part->started =
-            pthread_create(&part->thread, NULL, run_segment, part) == 0;
-        if (part->started) {
-            (void)pthread_setname_np(part->thread, "sanct-segment");
-        }
-    }
-    for (size_t i = 0; i < flush->num_parts; i++) {
-        struct part *part = &flush->parts[i];
-
-        if (part->started) {
-            (void)pthread_join(part->thread, NULL);
-        } else {
-            (void)run_segment(part);
-        }
-        if (ok && !part->ok) *err = part->err;
-        ok = ok && part->ok;
-    }
-    if (started) {
-        (void)pthread_join(keys_thread, NULL);
-    } else {
-        (void)run_keys(flush);
-    }
-    if (ok && !flush->keys_ok) *err = flush->keys_err;
-    return ok && flush->keys_ok;
-}
 
 static bool note_chunks(struct flush *flush, struct writing *w, struct err *err)
 {
@@ -345,9 +151,9 @@ static bool note_chunks(struct flush *flush, struct writing *w, struct err *err)
 
         ok = writing_append(w, chunk->chunk, &chunk->proof, false, err);
     }
-    for (size_t i = 0; ok && i < flush->num_parts; i++) {
-        ok = catalogue_put_file(&index->catalogue, w->txn,
-                                &flush->parts[i].file, err);
+    for (const struct bulk_segment *segment = flush->set->segments;
+         ok && segment != NULL; segment = segment->next) {
+        ok = catalogue_put_file(&index->catalogue, w->txn, &segment->file, err);
     }
     return ok &&
            catalogue_put_file(&index->catalogue, w->txn, &flush->run, err);
@@ -365,63 +171,45 @@ static void remove_files(struct flush *flush)
 {
     const struct files *files = &flush->index->files;
 
-    for (size_t i = 0; i < flush->num_parts; i++) {
-        files_remove(files, &flush->parts[i].file, 1);
+    for (const struct bulk_segment *segment = flush->set->segments;
+         segment != NULL; segment = segment->next) {
+        files_remove(files, &segment->file, 1);
     }
-    files_remove(files, &flush->run, 1);
+    if (flush->run.number != 0) files_remove(files, &flush->run, 1);
 }
 
-// What the first segment learnt serves the next ones, for a while.
-static void keep_dictionary(struct flush *flush)
+static bool write_run(struct flush *flush, struct err *err)
 {
-    struct bulk *bulk = &flush->index->bulk;
-
-    if (bulk->dictionary.len == 0) {
-        bulk->dictionary_uses = 0;
-        buffer_append(&bulk->dictionary,
-                      buffer_bytes(&flush->parts[0].dictionary));
-    }
-    bulk->dictionary_uses += flush->num_parts;
-    if (bulk->dictionary_uses >= DICTIONARY_SEGMENTS ||
-        !buffer_ok(&bulk->dictionary)) {
-        buffer_cleanup(&bulk->dictionary);
-    }
-}
-
-static bool write_all(struct flush *flush, struct err *err)
-{
-    if (!number_issuers(flush, err) || !cut(flush, err)) return false;
     flush->run = (struct catalogue_file){
         .kind = CATALOGUE_RUN, .number = bulk_take_number(flush->index)};
-    if (write_files(flush, err) && name_files(flush, err)) {
-        keep_dictionary(flush);
-        return true;
-    }
-    // Of a commit that failed nobody knows what the disk holds.
-    if (!flush->index->dead) remove_files(flush);
-    return false;
+    return sort_keys(flush, err) &&
+           bulk_write_run(flush->index, &flush->run, flush->first_id,
+                          flush->end_id, err);
 }
 
-bool bulk_write_files(struct index *index, const struct bulk_set *set,
+// The run while the segments end.
+static bool write_files(struct flush *flush, struct err *err)
+{
+    struct err ignored;
+    bool ok = know_issuers(flush, err) && write_run(flush, err);
+
+    return bulk_wait_segments(flush->index, flush->set, ok ? err : &ignored) &&
+           ok;
+}
+
+bool bulk_write_files(struct index *index, struct bulk_set *set,
                       struct err *err)
 {
     struct flush flush = {.index = index, .set = set};
     bool ok;
 
     sort_reset(&index->bulk.sort);
-    flush.numbers = calloc(set->num_chunks, sizeof *flush.numbers);
-    ok = flush.numbers != NULL ? write_all(&flush, err) : no_memory(err);
+    ok = write_files(&flush, err) && name_files(&flush, err);
+    // Of a commit that failed nobody knows what the disk holds.
+    if (!ok && !index->dead) remove_files(&flush);
     (void)pthread_mutex_lock(&index->write_mutex);
     index->issuers_wait = false;
     (void)pthread_mutex_unlock(&index->write_mutex);
-    for (size_t i = 0; flush.numbers != NULL && i < set->num_chunks; i++) {
-        free(flush.numbers[i]);
-    }
-    free(flush.numbers);
-    for (size_t i = 0; i < flush.num_parts; i++) {
-        buffer_cleanup(&flush.parts[i].dictionary);
-    }
-    free(flush.parts);
     if (ok) bulk_merge_wanted(index, 1);
     return ok;
 }
