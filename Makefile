@@ -12,6 +12,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= cc
+OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 WERROR ?=
 
@@ -155,7 +156,7 @@ $(BUILD)/testlog: $(BUILD)/pic/tests/support/testlog_main.o $(BUILD)/pic/libbenc
 # so that they meet no name of a program that takes the archive.
 $(BUILD)/pic/libsanct.o: $(BUILD)/pic/query/sanct.o $(BUILD)/pic/libquery.a $(BUILD)/pic/libindex.a
 	$(Q)$(CC) -r -nostdlib -o $@ $^
-	$(Q)objcopy --localize-hidden $@
+	$(Q)$(OBJCOPY) --localize-hidden $@
 $(BUILD)/libsanct.a: $(BUILD)/pic/libsanct.o
 libs_sanct = -llmdb -lzstd -lidn2 -ljansson $(ssl_libs) -lpthread
 $(BUILD)/libsanct.so: $(BUILD)/pic/libsanct.o query/libsanct.map

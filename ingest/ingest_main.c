@@ -182,7 +182,8 @@ static int run_pipeline(struct running *running, struct err *err)
             code = err_exit_code(err->code);
         } else if (write(STDOUT_FILENO, json.data, json.len) !=
                    (ssize_t)json.len) {
-            log_line(LOG_ERROR, "stdout: %s", strerror(errno));
+            log_line(LOG_ERROR, "the summary: %s", strerror(errno));
+            if (code == 0) code = err_exit_code(ERR_INDEX);
         }
         buffer_cleanup(&json);
     }

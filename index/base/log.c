@@ -2,6 +2,7 @@
 
 #include "index/base/log.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,8 +22,21 @@ static struct {
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
+// A file that is opened where a standard stream was closed would be written to
+// as if it were that stream.  Reading and writing there go on to fail.
+static void hold_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) (void)close(fd);
+}
+
 void log_open(const char *program, enum log_format format, enum log_level level)
 {
+    hold_streams();
     state.program = program;
     state.format = format;
     state.level = level;

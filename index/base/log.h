@@ -10,7 +10,9 @@
 enum log_format { LOG_TEXT, LOG_LOGFMT, LOG_JSON };
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-// log_open chooses program name, format and the most verbose level shown.
+// log_open chooses program name, format and the most verbose level shown; first
+// thing in a program, since it fills the places of standard streams that are
+// closed.
 void log_open(const char *program, enum log_format format,
               enum log_level level);
 
