@@ -2,6 +2,7 @@
 
 #include "index/store/zstd.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <zdict.h>
 #include <zstd.h>
@@ -16,7 +17,16 @@ static const uint8_t magic[MAGIC_LEN] = {0x28, 0xb5, 0x2f, 0xfd};
 struct zstd_dictionary {
     ZSTD_CDict *compress; // NULL: it is for reading
     ZSTD_DDict *decompress;
+    bool is_shared;      // one for reading, which has what follows
+    struct buffer bytes; // what it was made of
+    size_t num_users;    // under `mutex`, and `next`
+    struct zstd_dictionary *next;
 };
+
+// Those for reading, once each: files that were written one after the other
+// have the same, and what one has used is near for all.
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct zstd_dictionary *for_reading;
 
 struct zstd_codec {
     ZSTD_CCtx *compress;
@@ -24,49 +34,104 @@ struct zstd_codec {
     struct buffer frame; // with its magic number put back
 };
 
-static bool make_dictionary(struct zstd_dictionary **out, struct bytes bytes,
-                            bool for_reading, struct err *err)
+static bool not_made(struct zstd_dictionary *dictionary, struct err *err)
 {
-    struct zstd_dictionary *dictionary = calloc(1, sizeof *dictionary);
-
-    if (dictionary != NULL) {
-        dictionary->decompress = ZSTD_createDDict(bytes.data, bytes.len);
-    }
-    if (dictionary != NULL && !for_reading) {
-        dictionary->compress =
-            ZSTD_createCDict(bytes.data, bytes.len, ZSTD_LEVEL);
-    }
-    if (dictionary == NULL || dictionary->decompress == NULL ||
-        (!for_reading && dictionary->compress == NULL)) {
-        zstd_dictionary_free(dictionary);
-        return err_set(err, ERR_MEMORY, "zstd: no dictionary could be made");
-    }
-    *out = dictionary;
-    return true;
+    zstd_dictionary_free(dictionary);
+    return err_set(err, ERR_MEMORY, "zstd: no dictionary could be made");
 }
 
 bool zstd_dictionary_new(struct zstd_dictionary **out, struct bytes bytes,
                          struct err *err)
 {
-    return make_dictionary(out, bytes, false, err);
+    struct zstd_dictionary *dictionary = calloc(1, sizeof *dictionary);
+
+    if (dictionary == NULL) return not_made(NULL, err);
+    dictionary->decompress = ZSTD_createDDict(bytes.data, bytes.len);
+    dictionary->compress = ZSTD_createCDict(bytes.data, bytes.len, ZSTD_LEVEL);
+    if (dictionary->decompress == NULL || dictionary->compress == NULL) {
+        return not_made(dictionary, err);
+    }
+    *out = dictionary;
+    return true;
+}
+
+// Under `mutex`.
+static struct zstd_dictionary *find_reading(struct bytes bytes)
+{
+    struct zstd_dictionary *dictionary = for_reading;
+
+    while (dictionary != NULL &&
+           !bytes_equal(buffer_bytes(&dictionary->bytes), bytes)) {
+        dictionary = dictionary->next;
+    }
+    return dictionary;
+}
+
+static struct zstd_dictionary *make_reading(struct bytes bytes)
+{
+    struct zstd_dictionary *dictionary = calloc(1, sizeof *dictionary);
+
+    if (dictionary == NULL) return NULL;
+    (void)buffer_reserve_exactly(&dictionary->bytes, bytes.len);
+    buffer_append(&dictionary->bytes, bytes);
+    if (buffer_ok(&dictionary->bytes)) {
+        dictionary->decompress = ZSTD_createDDict(bytes.data, bytes.len);
+    }
+    dictionary->is_shared = true;
+    if (dictionary->decompress != NULL) return dictionary;
+    buffer_cleanup(&dictionary->bytes);
+    free(dictionary);
+    return NULL;
 }
 
 bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
                                  struct bytes bytes, struct err *err)
 {
-    return make_dictionary(out, bytes, true, err);
+    struct zstd_dictionary *dictionary;
+
+    (void)pthread_mutex_lock(&mutex);
+    dictionary = find_reading(bytes);
+    if (dictionary == NULL) {
+        dictionary = make_reading(bytes);
+        if (dictionary != NULL) {
+            dictionary->next = for_reading;
+            for_reading = dictionary;
+        }
+    }
+    if (dictionary != NULL) dictionary->num_users++;
+    (void)pthread_mutex_unlock(&mutex);
+    *out = dictionary;
+    return dictionary != NULL || not_made(NULL, err);
+}
+
+// Takes a user off one for reading; true: it was the last.
+static bool leave_reading(struct zstd_dictionary *dictionary)
+{
+    struct zstd_dictionary **at = &for_reading;
+    bool last;
+
+    (void)pthread_mutex_lock(&mutex);
+    last = --dictionary->num_users == 0;
+    while (last && *at != dictionary) {
+        at = &(*at)->next;
+    }
+    if (last) *at = dictionary->next;
+    (void)pthread_mutex_unlock(&mutex);
+    return last;
 }
 
 size_t zstd_dictionary_bytes(const struct zstd_dictionary *dictionary)
 {
     if (dictionary == NULL) return 0;
     return sizeof *dictionary + ZSTD_sizeof_CDict(dictionary->compress) +
-           ZSTD_sizeof_DDict(dictionary->decompress);
+           ZSTD_sizeof_DDict(dictionary->decompress) + dictionary->bytes.size;
 }
 
 void zstd_dictionary_free(struct zstd_dictionary *dictionary)
 {
     if (dictionary == NULL) return;
+    if (dictionary->is_shared && !leave_reading(dictionary)) return;
+    buffer_cleanup(&dictionary->bytes);
     (void)ZSTD_freeCDict(dictionary->compress);
     (void)ZSTD_freeDDict(dictionary->decompress);
     free(dictionary);

@@ -24,7 +24,8 @@ struct zstd_codec; // contexts for both directions, used again and again
 MUST_USE bool zstd_dictionary_new(struct zstd_dictionary **out,
                                   struct bytes bytes, struct err *err);
 
-// zstd_dictionary_new_reading does so for decompressing only: sooner, smaller.
+// zstd_dictionary_new_reading does so for decompressing only: sooner, smaller,
+// and once for all who bring the same bytes.
 MUST_USE bool zstd_dictionary_new_reading(struct zstd_dictionary **out,
                                           struct bytes bytes, struct err *err);
 // zstd_dictionary_bytes is what it takes; NULL takes nothing.

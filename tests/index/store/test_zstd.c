@@ -104,6 +104,48 @@ static void what_is_compressed_comes_back(void **state)
     buffer_cleanup(&large);
 }
 
+// Those for reading are made once, and go with the last who has them.
+static void dictionaries_for_reading_are_shared(void **state)
+{
+    struct zstd_dictionary *writing, *lists[3][2];
+    struct buffer samples = {0}, frame = {0};
+    struct bytes plain, trained;
+    struct zstd_codec *codec;
+    uint8_t back[SAMPLE_LEN];
+    struct err err = {0};
+
+    (void)state;
+    writing = train(&samples);
+    // Any bytes are a dictionary.
+    plain = bytes_of(samples.data, SAMPLE_LEN);
+    trained = bytes_of(samples.data + SAMPLE_LEN, 8 * SAMPLE_LEN);
+    zstd_dictionary_free(writing);
+    CHECK(zstd_dictionary_new(&writing, trained, &err));
+    CHECK(zstd_codec_new(&codec, &err));
+    CHECK(zstd_compress(codec, writing, plain, &frame, &err));
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            CHECK(zstd_dictionary_new_reading(
+                &lists[i][k], bytes_of(trained.data, trained.len - i), &err));
+        }
+        CHECK(lists[i][0] == lists[i][1]);
+        CHECK(i == 0 || lists[i][0] != lists[i - 1][0]);
+    }
+    zstd_dictionary_free(lists[1][0]);
+    zstd_dictionary_free(lists[1][1]);
+    zstd_dictionary_free(lists[0][1]);
+    CHECK(zstd_decompress(codec, lists[0][0], buffer_bytes(&frame), back,
+                          sizeof back, &err));
+    CHECK(memcmp(back, plain.data, plain.len) == 0);
+    zstd_dictionary_free(lists[0][0]);
+    zstd_dictionary_free(lists[2][0]);
+    zstd_dictionary_free(lists[2][1]);
+    zstd_dictionary_free(writing);
+    zstd_codec_free(codec);
+    buffer_cleanup(&samples);
+    buffer_cleanup(&frame);
+}
+
 // zstd's own decoder, given the magic number back.
 static void frames_are_zstd_without_magic(void **state)
 {
@@ -174,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_compressed_comes_back),
+        cmocka_unit_test(dictionaries_for_reading_are_shared),
         cmocka_unit_test(frames_are_zstd_without_magic),
         cmocka_unit_test(damaged_frames_do_not_overrun),
         cmocka_unit_test(too_little_makes_no_dictionary),
