@@ -2,6 +2,7 @@
 
 #include "index/store/run_filter.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,6 +36,10 @@ static uint64_t prefix_of(struct bytes key)
 {
     uint64_t prefix = 0;
 
+    if (key.len >= sizeof prefix) {
+        memcpy(&prefix, key.data, sizeof prefix);
+        return be64toh(prefix);
+    }
     for (size_t i = 0; i < sizeof prefix; i++) {
         prefix = prefix << 8 | (i < key.len ? key.data[i] : 0);
     }
