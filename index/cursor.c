@@ -23,6 +23,7 @@ enum {
     BUFFER_KEEP_MAX = 4096,
     IDLE_MAX = 4,
     RUNS_FEW = 32,
+    SOURCES_FEW = 4,
 };
 
 struct source {
@@ -510,6 +511,19 @@ static bool read_run(struct cursor *cursor, struct source *source, bool *found,
     posting->id = hit.id;
     posting->via = hit.via;
     if (cursor->whole) posting->key = first_key(cursor);
+    return true;
+}
+
+bool cursor_bring_near(struct cursor *cursor, struct err *err)
+{
+    if (cursor->num_heap > SOURCES_FEW) return true;
+    for (size_t i = 0; i < cursor->num_heap; i++) {
+        struct source *source = cursor->heap[i];
+
+        if (source->held == NULL || source->is_placed) continue;
+        if (!place_run(cursor, source, err)) return false;
+        run_cursor_bring_near(source->run);
+    }
     return true;
 }
 

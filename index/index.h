@@ -142,6 +142,13 @@ void snapshot_trust(struct snapshot *snapshot);
 // snapshot_expect tells the gate that an entry will be asked for.
 void snapshot_expect(struct snapshot *snapshot, uint64_t id);
 
+// snapshot_bring_near has the processor fetch side by side what snapshot_facts
+// and, `with_records`, snapshot_entries of up to SNAPSHOT_NEAR_MAX ids look at
+// first; nothing but trees is read.
+enum { SNAPSHOT_NEAR_MAX = 8 };
+void snapshot_bring_near(struct snapshot *snapshot, const uint64_t *ids,
+                         size_t num, bool with_records);
+
 // snapshot_num_runs is how many runs of names there are: more than a few wait
 // to be merged.
 size_t snapshot_num_runs(const struct snapshot *snapshot);
@@ -216,6 +223,10 @@ void cursor_close(struct cursor *cursor);
 // the first cursor_next.
 void cursor_accept_short(struct cursor *cursor);
 
+// cursor_bring_near finds, where few runs have what is asked for, all their
+// blocks, and has the processor fetch them without waiting.
+MUST_USE bool cursor_bring_near(struct cursor *cursor, struct err *err);
+
 // cursor_next gives the next posting; at the end `*found` is false.
 MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
                           bool *found, struct err *err);
@@ -249,6 +260,19 @@ MUST_USE bool snapshot_entry(struct snapshot *snapshot, uint64_t id,
                              unsigned parts, struct entry *entry,
                              bool *has_bytes, struct arena *arena,
                              struct err *err);
+
+// snapshot_entries reads up to SNAPSHOT_ENTRIES_MAX entries side by side, whose
+// facts are known, and understands none of their parts.
+enum { SNAPSHOT_ENTRIES_MAX = 8 };
+struct entry_request {
+    uint64_t id;
+    const struct entry_facts *facts; // as snapshot_facts gave them
+    struct entry *entry;             // where it goes
+    bool has_bytes;                  // as of snapshot_entry
+};
+MUST_USE bool snapshot_entries(struct snapshot *snapshot,
+                               struct entry_request *requests, size_t num,
+                               struct arena *arena, struct err *err);
 
 // snapshot_find_entry finds the id of a log's entry; ERR_NOT_FOUND.
 MUST_USE bool snapshot_find_entry(struct snapshot *snapshot, uint32_t log,

@@ -1,5 +1,6 @@
 // snapshot.c - reading an index: one moment of it.
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -498,6 +499,26 @@ void snapshot_expect(struct snapshot *snapshot, uint64_t id)
     segment_expect(reader, id);
 }
 
+void snapshot_bring_near(struct snapshot *snapshot, const uint64_t *ids,
+                         size_t num, bool with_records)
+{
+    assert(num <= SNAPSHOT_NEAR_MAX);
+    for (size_t i = 0; i < num; i++) {
+        struct segment_reader *reader;
+
+        if (find_reader(snapshot, ids[i], &reader, NULL) && reader != NULL) {
+            segment_find_blocks(reader, ids[i], with_records);
+        }
+    }
+    for (size_t i = 0; i < num; i++) {
+        const struct snapshot_segment *segment = segment_of(snapshot, ids[i]);
+
+        if (segment != NULL && segment->reader != NULL) {
+            segment_bring_near(segment->reader, ids[i]);
+        }
+    }
+}
+
 static uint64_t mark_of(const struct snapshot *snapshot,
                         const struct sha256_hash *group)
 {
@@ -656,6 +677,72 @@ bool snapshot_entry(struct snapshot *snapshot, uint64_t id, unsigned parts,
     return snapshot_decode(snapshot, &record, plain, parts, entry, arena,
                            err) ||
            err_wrap(err, "entry %" PRIu64, id);
+}
+
+// Reads what was located.  Another segment's reader may have been closed for
+// the sake of this one's, and is opened again; the file stays where it is.
+static bool read_located(struct snapshot *snapshot,
+                         struct entry_request *request,
+                         const struct segment_record_place *place,
+                         struct arena *arena, struct err *err)
+{
+    struct snapshot_segment *segment;
+    struct record record;
+    struct bytes held, plain;
+    bool ok;
+
+    if (!find_segment(snapshot, request->id, &segment, err)) return false;
+    ok = segment_read_at(segment->reader, request->id, request->facts, place,
+                         &record, &held, err);
+    count_bytes(snapshot, segment);
+    if (!ok) return false;
+    if (!arena_copy(arena, held, &plain) ||
+        !arena_copy(arena, record.chain, &record.chain)) {
+        return err_set(err, ERR_MEMORY, "index: no memory");
+    }
+    request->has_bytes = record.kind == RECORD_FULL;
+    return snapshot_decode(snapshot, &record, plain, 0, request->entry, arena,
+                           err) ||
+           err_wrap(err, "entry %" PRIu64, request->id);
+}
+
+// Has the blocks of all that follow read side by side.
+static void expect_rest(struct snapshot *snapshot,
+                        const struct entry_request *requests, size_t num,
+                        const struct err *err)
+{
+    for (size_t i = 0; i < num && err->code == ERR_COLD; i++) {
+        snapshot_expect(snapshot, requests[i].id);
+    }
+}
+
+bool snapshot_entries(struct snapshot *snapshot, struct entry_request *requests,
+                      size_t num, struct arena *arena, struct err *err)
+{
+    struct segment_record_place places[SNAPSHOT_ENTRIES_MAX];
+    bool ok = true;
+
+    assert(num <= SNAPSHOT_ENTRIES_MAX);
+    for (size_t i = 0; i < num; i++) {
+        struct segment_reader *reader;
+
+        if (find_reader(snapshot, requests[i].id, &reader, err) &&
+            (reader == NULL ||
+             segment_locate(reader, requests[i].id, &places[i], err))) {
+            continue;
+        }
+        expect_rest(snapshot, requests + i, num - i, err);
+        return false;
+    }
+    for (size_t i = 0; ok && i < num; i++) {
+        struct entry_request *request = &requests[i];
+
+        ok = segment_of(snapshot, request->id) == NULL
+                 ? snapshot_entry(snapshot, request->id, 0, request->entry,
+                                  &request->has_bytes, arena, err)
+                 : read_located(snapshot, request, &places[i], arena, err);
+    }
+    return ok;
 }
 
 bool snapshot_group(struct snapshot *snapshot, uint64_t id,

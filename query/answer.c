@@ -153,7 +153,8 @@ static bool try_gather(struct answer *answer, struct snapshot *snapshot,
     arena_reset(&answer->gathering_arena);
     if (!gather(gathering,
                 answer->limit == 0 ? GATHER_WHOLE_MAX : GATHER_PAGE_MAX,
-                &answer->walk, snapshot, &answer->gathering_arena, err)) {
+                !answer->counting, &answer->walk, snapshot,
+                &answer->gathering_arena, err)) {
         gathering->whole = false;
         return false;
     }

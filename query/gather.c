@@ -34,12 +34,29 @@ static bool expect_rest(const struct gathering *out, size_t from,
     return false;
 }
 
-static bool read_facts(struct gathering *out, struct snapshot *snapshot,
-                       struct err *err)
+// From the item at `from` on.
+static void bring_near(const struct gathering *out, size_t from,
+                       bool with_records, struct snapshot *snapshot)
+{
+    uint64_t ids[SNAPSHOT_NEAR_MAX];
+    size_t num = 0;
+
+    for (size_t i = from; i < out->num && num < SNAPSHOT_NEAR_MAX; i++) {
+        if (num > 0 && ids[num - 1] == out->items[i].id) continue;
+        ids[num++] = out->items[i].id;
+    }
+    snapshot_bring_near(snapshot, ids, num, with_records);
+}
+
+static bool read_facts(struct gathering *out, bool with_records,
+                       struct snapshot *snapshot, struct err *err)
 {
     for (size_t i = 0; i < out->num; i++) {
         struct gathered *item = &out->items[i];
 
+        if (i % SNAPSHOT_NEAR_MAX == 0) {
+            bring_near(out, i, with_records, snapshot);
+        }
         if (i > 0 && item[-1].id == item->id) {
             item->facts = item[-1].facts;
         } else if (!snapshot_facts(snapshot, item->id, &item->facts, err)) {
@@ -66,8 +83,9 @@ static bool add_item(struct gathering *out, size_t *room,
     return true;
 }
 
-bool gather(struct gathering *out, size_t most, struct walk *walk,
-            struct snapshot *snapshot, struct arena *arena, struct err *err)
+bool gather(struct gathering *out, size_t most, bool with_records,
+            struct walk *walk, struct snapshot *snapshot, struct arena *arena,
+            struct err *err)
 {
     size_t room = 0;
 
@@ -82,7 +100,7 @@ bool gather(struct gathering *out, size_t most, struct walk *walk,
         if (!add_item(out, &room, &item, arena)) return no_memory(err);
     }
     out->whole = true;
-    return read_facts(out, snapshot, err);
+    return read_facts(out, with_records, snapshot, err);
 }
 
 static bool is_member(const struct gathered *item, const struct entry_facts *of)

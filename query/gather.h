@@ -35,9 +35,10 @@ bool gather_may(const struct question *question);
 
 // gather reads the postings of a walk that has just begun; where there are more
 // than `most` it gives up and `out->whole` is false.
-MUST_USE bool gather(struct gathering *out, size_t most, struct walk *walk,
-                     struct snapshot *snapshot, struct arena *arena,
-                     struct err *err);
+// `with_records` says that entries will be read, too.
+MUST_USE bool gather(struct gathering *out, size_t most, bool with_records,
+                     struct walk *walk, struct snapshot *snapshot,
+                     struct arena *arena, struct err *err);
 
 // gather_group gives the issuance of an item, as group_find does; `*found` is
 // false where the postings do not tell it.

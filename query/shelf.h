@@ -35,8 +35,23 @@ MUST_USE bool shelf_entry(struct shelf *shelf, uint64_t id, unsigned parts,
                           const struct entry **entry, bool *has_bytes,
                           struct arena *arena, struct err *err);
 
-// shelf_has tells whether an entry has a place.
-bool shelf_has(const struct shelf *shelf, uint64_t id);
+// shelf_fetch reads what has no place yet of up to SNAPSHOT_ENTRIES_MAX entries
+// whose facts are known, side by side, as far as there are places.
+struct shelf_wanted {
+    uint64_t id;
+    const struct entry_facts *facts;
+    unsigned parts; // for shelf_hash
+};
+MUST_USE bool shelf_fetch(struct shelf *shelf,
+                          const struct shelf_wanted *wanted, size_t num,
+                          struct err *err);
+
+// shelf_hash takes those hashes of them that are wanted, side by side.
+void shelf_hash(struct shelf *shelf, const struct shelf_wanted *wanted,
+                size_t num);
+
+// shelf_find finds an entry that has a place; NULL.
+const struct entry *shelf_find(const struct shelf *shelf, uint64_t id);
 
 // shelf_reset empties it.
 void shelf_reset(struct shelf *shelf);

@@ -9,7 +9,7 @@
 #include "query/sieve.h"
 
 // So many entries are read for good before their certificates are compared.
-enum { READ_AT_ONCE_MAX = 8 };
+enum { READ_AT_ONCE_MAX = SNAPSHOT_ENTRIES_MAX };
 
 // What show_issuance works with.
 struct show {
@@ -21,6 +21,7 @@ struct show {
     uint64_t end_id;
     struct arena *arena;
     struct arena scratch;
+    struct cursor *serials; // of the serial number; NULL: not opened
     struct err *err;
 };
 
@@ -94,14 +95,20 @@ static unsigned tbs_part(const struct show *show)
     return facts->has_tbs && !group_has_hash(facts) ? ENTRY_TBS_SHA256 : 0;
 }
 
+// Of one TBSCertificate, or one certificate, all have the same key.
+static unsigned parts_of(const struct show *show, size_t position)
+{
+    return ENTRY_CERTIFICATE_SHA256 |
+           (position == 0 ? ENTRY_SPKI_SHA256 | tbs_part(show) : 0);
+}
+
 static bool read_sighting(struct show *show, size_t position)
 {
     struct sighting *sighting = &show->out->sightings[position];
-    unsigned parts = ENTRY_CERTIFICATE_SHA256;
+    unsigned parts = parts_of(show, position);
 
-    // Of one TBSCertificate, or one certificate, all have the same key.
-    if (position == 0) parts |= ENTRY_SPKI_SHA256 | tbs_part(show);
-    if (position >= READ_AT_ONCE_MAX && !shelf_has(show->shelf, sighting->id)) {
+    if (position >= READ_AT_ONCE_MAX &&
+        shelf_find(show->shelf, sighting->id) == NULL) {
         bool found;
 
         if (!find_among_many(show, position, &found)) return false;
@@ -300,12 +307,11 @@ static bool walk_serial(struct show *show, struct cursor *cursor)
     return true;
 }
 
-static bool find_serial_reuse(struct show *show)
+// Opens a cursor on the serial number of a certificate of the group.
+static bool open_serials(struct show *show, const struct cert *cert)
 {
-    const struct cert *cert = &show->out->shown->entry->cert;
     struct bytes serial = cert->serial;
     struct buffer key = {0};
-    struct cursor *cursor = NULL;
     bool ok;
 
     if (serial.len == 0 || cert->issuer.len == 0 || !show->out->has_tbs) {
@@ -316,15 +322,48 @@ static bool find_serial_reuse(struct show *show)
     }
     keys_append(&key, TERM_SERIAL, serial);
     buffer_append_byte(&key, 0x00);
-    ok = buffer_ok(&key) || no_memory(show);
-    ok = ok &&
-         cursor_open(&cursor, show->snapshot, bytes_of(key.data, key.len - 1),
-                     buffer_bytes(&key), show->err);
-    if (ok) cursor_accept_short(cursor); // is_rival compares for itself
-    ok = ok && walk_serial(show, cursor);
-    cursor_close(cursor);
+    ok = (buffer_ok(&key) || no_memory(show)) &&
+         cursor_open(&show->serials, show->snapshot,
+                     bytes_of(key.data, key.len - 1), buffer_bytes(&key),
+                     show->err);
+    // is_rival compares for itself.
+    if (ok) cursor_accept_short(show->serials);
     buffer_cleanup(&key);
     return ok;
+}
+
+static bool find_serial_reuse(struct show *show)
+{
+    if (show->serials == NULL &&
+        !open_serials(show, &show->out->shown->entry->cert)) {
+        return false;
+    }
+    return show->serials == NULL || walk_serial(show, show->serials);
+}
+
+// Reads the first few entries side by side, and hashes them while what comes
+// after that is on its way from memory.  All have the same serial number.
+static bool prepare(struct show *show)
+{
+    const struct group *group = show->group;
+    struct shelf_wanted wanted[READ_AT_ONCE_MAX];
+    const struct entry *first;
+    size_t num = 0;
+
+    for (; num < group->num_members && num < READ_AT_ONCE_MAX; num++) {
+        wanted[num] = (struct shelf_wanted){.id = group->members[num].id,
+                                            .facts = &group->members[num].facts,
+                                            .parts = parts_of(show, num)};
+    }
+    if (!shelf_fetch(show->shelf, wanted, num, show->err)) return false;
+    first = shelf_find(show->shelf, wanted[0].id);
+    if (first != NULL && (!open_serials(show, &first->cert) ||
+                          (show->serials != NULL &&
+                           !cursor_bring_near(show->serials, show->err)))) {
+        return false;
+    }
+    shelf_hash(show->shelf, wanted, num);
+    return true;
 }
 
 // ------------------------------------------------------------- the matches
@@ -575,10 +614,11 @@ bool show_issuance(struct issuance *out, const struct question *question,
                              .memo = snapshot_memo(shelf->snapshot),
                              .has_tbs = facts->has_tbs};
     if (facts->has_tbs) out->tbs = facts->group;
-    ok = read_sightings(&show);
+    ok = prepare(&show) && read_sightings(&show);
     if (ok) settle_issuers(out);
     ok = ok && find_issuer_key(&show) && find_serial_reuse(&show) &&
          find_matches(&show);
+    cursor_close(show.serials);
     arena_cleanup(&show.scratch);
     return ok;
 }

@@ -115,7 +115,7 @@ static bool open_by_id(struct walk *walk, struct snapshot *snapshot,
                      err)) {
         return false;
     }
-    if (!walk->has_last) return true;
+    if (!walk->has_last) return cursor_bring_near(source->cursor, err);
     // Sources behind the current one have not yet given this id.
     if (position > walk->current) {
         if (after == 0) return true;

@@ -2,11 +2,18 @@
 
 #include "index/entry/entry.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "index/entry/cert_walk.h"
 #include "index/entry/log_form.h"
 #include "index/entry/merkle.h"
+
+enum {
+    HASHES_MAX = 4, // of an entry
+    ENTRY_HASHES = ENTRY_LEAF_HASH | ENTRY_CERTIFICATE_SHA256 |
+                   ENTRY_TBS_SHA256 | ENTRY_SPKI_SHA256,
+};
 
 // Flags an entry that could not be read whole; the first reason stays.
 static void set_unparsed(struct entry *entry, const char *where,
@@ -160,19 +167,18 @@ static bool derive_names(struct entry *entry, struct arena *arena)
            names_join(&entry->names, &names, arena);
 }
 
-// The hashes of one entry, taken side by side.
+// What the hashes of one entry are made of.
 struct hashing {
-    struct sha256_message messages[4];
-    struct bytes pieces[5]; // of those that are not a log form
+    struct sha256_message *messages; // the next one; there is room for four
+    struct bytes pieces[5];          // of those that are not a log form
     struct log_form form;
-    size_t num_messages, num_pieces;
+    size_t num_pieces;
 };
 
 static void hash_pieces(struct hashing *hashing, const struct bytes *pieces,
                         size_t num_pieces, struct sha256_hash *out)
 {
-    hashing->messages[hashing->num_messages++] =
-        (struct sha256_message){pieces, num_pieces, out};
+    *hashing->messages++ = (struct sha256_message){pieces, num_pieces, out};
 }
 
 static bool hash_whole(struct hashing *hashing, struct bytes bytes,
@@ -196,40 +202,90 @@ static bool hash_log_form(struct hashing *hashing, struct bytes tbs,
 }
 
 // The longest first.
-static void hash_entry(struct entry *entry, unsigned parts)
+static void collect_messages(struct hashing *hashing, struct entry *entry,
+                             unsigned parts)
 {
     const struct leaf *leaf = &entry->leaf;
     bool is_precert = leaf->type == LEAF_PRECERT;
     struct bytes certificate =
         is_precert ? entry->bytes.precert : leaf->certificate;
-    struct hashing hashing;
 
-    hashing.num_messages = hashing.num_pieces = 0;
+    hashing->num_pieces = 0;
     if ((parts & ENTRY_LEAF_HASH) != 0) {
-        merkle_leaf_pieces(hashing.pieces, entry->bytes.leaf);
-        hashing.num_pieces = MERKLE_LEAF_PIECES;
-        hash_pieces(&hashing, hashing.pieces, MERKLE_LEAF_PIECES,
+        merkle_leaf_pieces(hashing->pieces, entry->bytes.leaf);
+        hashing->num_pieces = MERKLE_LEAF_PIECES;
+        hash_pieces(hashing, hashing->pieces, MERKLE_LEAF_PIECES,
                     &entry->leaf_hash);
     }
-    if (leaf->type != LEAF_UNKNOWN) {
-        if ((parts & ENTRY_CERTIFICATE_SHA256) != 0 &&
-            (!is_precert || certificate.len > 0)) {
-            entry->has_certificate_sha256 =
-                hash_whole(&hashing, certificate, &entry->certificate_sha256);
-        }
-        if ((parts & ENTRY_TBS_SHA256) != 0) {
-            entry->has_tbs_sha256 =
-                is_precert ? hash_whole(&hashing, leaf->certificate,
-                                        &entry->tbs_sha256)
-                           : hash_log_form(&hashing, entry->cert.tbs,
-                                           &entry->tbs_sha256);
-        }
-        if ((parts & ENTRY_SPKI_SHA256) != 0 && entry->cert.spki.len > 0) {
-            entry->has_spki_sha256 =
-                hash_whole(&hashing, entry->cert.spki, &entry->spki_sha256);
-        }
+    if (leaf->type == LEAF_UNKNOWN) return;
+    if ((parts & ENTRY_CERTIFICATE_SHA256) != 0 &&
+        (!is_precert || certificate.len > 0)) {
+        entry->has_certificate_sha256 =
+            hash_whole(hashing, certificate, &entry->certificate_sha256);
     }
-    sha256_many(hashing.messages, hashing.num_messages);
+    if ((parts & ENTRY_TBS_SHA256) != 0) {
+        entry->has_tbs_sha256 =
+            is_precert
+                ? hash_whole(hashing, leaf->certificate, &entry->tbs_sha256)
+                : hash_log_form(hashing, entry->cert.tbs, &entry->tbs_sha256);
+    }
+    if ((parts & ENTRY_SPKI_SHA256) != 0 && entry->cert.spki.len > 0) {
+        entry->has_spki_sha256 =
+            hash_whole(hashing, entry->cert.spki, &entry->spki_sha256);
+    }
+}
+
+static void hash_entry(struct entry *entry, unsigned parts)
+{
+    struct sha256_message messages[HASHES_MAX];
+    struct hashing hashing;
+
+    hashing.messages = messages;
+    collect_messages(&hashing, entry, parts);
+    sha256_many(messages, (size_t)(hashing.messages - messages));
+}
+
+static size_t message_len(const struct sha256_message *message)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < message->num_pieces; i++) {
+        len += message->pieces[i].len;
+    }
+    return len;
+}
+
+static void sort_by_len(struct sha256_message *messages, size_t num)
+{
+    for (size_t i = 1; i < num; i++) {
+        struct sha256_message moved = messages[i];
+        size_t len = message_len(&moved), at = i;
+
+        for (; at > 0 && message_len(&messages[at - 1]) < len; at--) {
+            messages[at] = messages[at - 1];
+        }
+        messages[at] = moved;
+    }
+}
+
+void entry_hash_many(struct entry *const *entries, const unsigned *parts,
+                     size_t num)
+{
+    struct sha256_message messages[ENTRY_HASHED_MAX * HASHES_MAX];
+    struct sha256_message *next = messages;
+    struct hashing hashings[ENTRY_HASHED_MAX];
+
+    assert(num <= ENTRY_HASHED_MAX);
+    for (size_t i = 0; i < num; i++) {
+        unsigned missing = parts[i] & ENTRY_HASHES & ~entries[i]->parts;
+
+        entries[i]->parts |= missing;
+        hashings[i].messages = next;
+        collect_messages(&hashings[i], entries[i], missing);
+        next = hashings[i].messages;
+    }
+    sort_by_len(messages, (size_t)(next - messages));
+    sha256_many(messages, (size_t)(next - messages));
 }
 
 bool entry_understand_parts(struct entry *entry,

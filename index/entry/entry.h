@@ -79,6 +79,12 @@ MUST_USE bool entry_understand_parts(struct entry *entry,
 MUST_USE bool entry_understand_more(struct entry *entry, unsigned parts,
                                     struct arena *arena);
 
+// entry_hash_many understands what is missing of `parts` that are hashes, up to
+// ENTRY_HASHED_MAX entries' side by side; their bytes must still be there.
+enum { ENTRY_HASHED_MAX = 8 };
+void entry_hash_many(struct entry *const *entries, const unsigned *parts,
+                     size_t num);
+
 // entry_parse_tile_leaf takes one TileLeaf off the front (C2SP static-ct-api)
 // and rebuilds its MerkleTreeLeaf in the arena; `index` is left alone.  A chain
 // of no whole number of fingerprints sets extra_unreadable and is no error.

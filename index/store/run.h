@@ -135,6 +135,10 @@ struct bytes run_cursor_block(const struct run_cursor *cursor);
 // run_cursor_expect tells the gate about that block.
 void run_cursor_expect(const struct run_cursor *cursor);
 
+// run_cursor_bring_near has the processor fetch, without waiting, what is
+// looked at first of the block that run_cursor_next will read.
+void run_cursor_bring_near(const struct run_cursor *cursor);
+
 // run_cursor_next gives the next posting; `key` is good until the next step,
 // and BLOCK_KEY_SPARE bytes behind it may be read.  After ERR_COLD the same
 // call may be made again.

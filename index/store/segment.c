@@ -12,7 +12,11 @@
 #include "index/store/template.h"
 
 enum {
-    READER_BYTES = 4096, // about: itself, a transaction, two cursors
+    READER_BYTES = 4096,  // about: itself, a transaction, two cursors
+    SPOTS = 16,           // a power of two
+    LINE_LEN = 64,        // of the processor's cache
+    RECORD_LEN = 512,     // about, of what is not compressed
+    FACTS_HEAD_LEN = 256, // about
 };
 
 // ------------------------------------------------------------ opening
@@ -222,6 +226,12 @@ struct place {
     struct bytes content;       // the same
 };
 
+// Where the tree told that an id's block lies.
+struct spot {
+    uint64_t id; // and 1; 0: none
+    struct bytes key, block;
+};
+
 struct segment_reader {
     struct segment *segment;
     struct segment_shared *shared;
@@ -230,6 +240,7 @@ struct segment_reader {
     bool has_tables;   // of the segment
     struct lmdb_txn *txn;
     struct place records, facts;
+    struct spot record_spots[SPOTS], fact_spots[SPOTS]; // by id
 };
 
 bool segment_reader_open(struct segment_reader **out, struct segment *segment,
@@ -278,34 +289,109 @@ size_t segment_reader_bytes(const struct segment_reader *reader)
                                : 0);
 }
 
-// Finds the block of an id; nothing but the tree is touched.
-static bool find(const struct segment_reader *reader, struct place *place,
-                 uint64_t id, struct err *err)
+// Asks the tree where the block of an id lies.
+static bool find_spot(const struct segment_reader *reader,
+                      struct lmdb_cursor *cursor, uint64_t id,
+                      struct spot *spot, struct err *err)
 {
     const struct segment *segment = reader->segment;
     uint8_t raw[LMDB_ID_LEN];
     struct bytes key = segment_id_key(raw, id), view;
     bool found;
 
-    // Who reads one entry after the other stays in a block.
-    if (place->content.data != NULL && id >= place->first_id &&
-        id <= place->last_id && !lmdb_is_broken(segment->env)) {
-        return true;
-    }
     if (id < segment->stat.first_id || id >= segment->stat.end_id) {
         return err_set(err, ERR_NOT_FOUND, "%s: has no entry %" PRIu64,
                        segment->path, id);
     }
-    if (!lmdb_cursor_move(place->cursor, LMDB_SEEK, &key, &view, &found, err)) {
+    if (!lmdb_cursor_move(cursor, LMDB_SEEK, &key, &view, &found, err)) {
         return false;
     }
     if (!found || key.len != LMDB_ID_LEN) {
         return segment_damaged(segment->path, "a block is missing", err);
     }
-    if (view.data != place->block.data) place->content = bytes_of(NULL, 0);
-    place->block = view;
-    place->key = key;
+    *spot = (struct spot){id + 1, key, view};
+    return true;
+}
+
+// Finds the block of an id; nothing but the tree is touched.
+static bool find(const struct segment_reader *reader, struct place *place,
+                 const struct spot *spots, uint64_t id, struct err *err)
+{
+    struct spot spot = spots[id % SPOTS];
+    struct bytes key;
+
+    // Who reads one entry after the other stays in a block.
+    if (place->content.data != NULL && id >= place->first_id &&
+        id <= place->last_id && !lmdb_is_broken(reader->segment->env)) {
+        return true;
+    }
+    if ((spot.id != id + 1 || lmdb_is_broken(reader->segment->env)) &&
+        !find_spot(reader, place->cursor, id, &spot, err)) {
+        return false;
+    }
+    if (spot.block.data != place->block.data) {
+        place->content = bytes_of(NULL, 0);
+    }
+    place->block = spot.block;
+    place->key = key = spot.key;
     return bytes_read_uint(&key, &place->last_id, LMDB_ID_LEN);
+}
+
+static bool find_facts(struct segment_reader *reader, uint64_t id,
+                       struct err *err)
+{
+    return find(reader, &reader->facts, reader->fact_spots, id, err);
+}
+
+static bool find_records(struct segment_reader *reader, uint64_t id,
+                         struct err *err)
+{
+    return find(reader, &reader->records, reader->record_spots, id, err);
+}
+
+// Asks for what lies there without waiting for it; what is not in memory, or
+// nowhere, is not asked for.
+static void bring_near(const uint8_t *at, size_t len)
+{
+    for (size_t i = 0; i < len; i += LINE_LEN) {
+        __builtin_prefetch(at + i);
+    }
+}
+
+// The head and each page's first line: what is looked at before anything else.
+static void bring_block_near(struct bytes block)
+{
+    for (size_t at = 0; at < block.len; at += BLOCK_PAGE_LEN) {
+        bring_near(block.data + at, 1);
+    }
+}
+
+// Where it cannot be found whoever asks for it is told.
+static void note_spot(const struct segment_reader *reader,
+                      struct lmdb_cursor *cursor, struct spot *spots,
+                      uint64_t id)
+{
+    struct spot *spot = &spots[id % SPOTS];
+
+    if (spot->id == id + 1) return;
+    if (!find_spot(reader, cursor, id, spot, NULL)) *spot = (struct spot){0};
+}
+
+void segment_find_blocks(struct segment_reader *reader, uint64_t id,
+                         bool with_record)
+{
+    note_spot(reader, reader->facts.cursor, reader->fact_spots, id);
+    if (!with_record) return;
+    note_spot(reader, reader->records.cursor, reader->record_spots, id);
+}
+
+void segment_bring_near(const struct segment_reader *reader, uint64_t id)
+{
+    const struct spot *facts = &reader->fact_spots[id % SPOTS];
+    const struct spot *record = &reader->record_spots[id % SPOTS];
+
+    if (facts->id == id + 1) bring_near(facts->block.data, FACTS_HEAD_LEN);
+    if (record->id == id + 1) bring_block_near(record->block);
 }
 
 struct checking {
@@ -385,7 +471,7 @@ static bool entry_damaged(const struct segment_reader *reader, uint64_t id,
 bool segment_facts_block(struct segment_reader *reader, uint64_t id,
                          struct bytes *block, struct err *err)
 {
-    bool ok = find(reader, &reader->facts, id, err);
+    bool ok = find_facts(reader, id, err);
 
     *block = reader->facts.block;
     return ok;
@@ -394,7 +480,7 @@ bool segment_facts_block(struct segment_reader *reader, uint64_t id,
 bool segment_record_block(struct segment_reader *reader, uint64_t id,
                           struct bytes *block, struct err *err)
 {
-    bool ok = find(reader, &reader->records, id, err);
+    bool ok = find_records(reader, id, err);
 
     *block = reader->records.block;
     return ok;
@@ -423,7 +509,7 @@ void segment_expect(struct segment_reader *reader, uint64_t id)
 bool segment_read_facts(struct segment_reader *reader, uint64_t id,
                         struct segment_facts *facts, struct err *err)
 {
-    if (!find(reader, &reader->facts, id, err) ||
+    if (!find_facts(reader, id, err) ||
         !check(reader, &reader->facts, facts_num, err)) {
         return false;
     }
@@ -540,8 +626,7 @@ static bool read_hashes(const struct segment_reader *reader,
 // Reads a record of a frame that was unpacked.
 static bool read_record(struct segment_reader *reader,
                         const struct frame *frame, struct bytes plain,
-                        size_t at, const struct segment_facts *facts,
-                        struct record *record)
+                        size_t at, uint64_t mark, struct record *record)
 {
     struct buffer *body = &reader->shared->body;
     struct bytes text, raw;
@@ -552,7 +637,7 @@ static bool read_record(struct segment_reader *reader,
            template_decode(reader->segment->templates, number, &record->facts,
                            text, &raw, body) &&
            read_body(record, buffer_bytes(body)) &&
-           read_hashes(reader, record, facts->group, raw);
+           read_hashes(reader, record, mark, raw);
 }
 
 void segment_take_facts(struct entry_facts *out,
@@ -586,37 +671,72 @@ static bool pass_tables(const struct segment_reader *reader, struct err *err)
     return true;
 }
 
-bool segment_read(struct segment_reader *reader, uint64_t id,
-                  struct record *record, struct bytes *plain, struct err *err)
+static bool have_tables(struct segment_reader *reader, struct err *err)
 {
-    struct segment_facts facts;
-    struct frame frame;
-    struct bytes texts;
-    size_t at;
-
-    *record = (struct record){0};
-    if (!reader->has_tables) {
-        if (!pass_tables(reader, err) ||
-            !take_tables(reader->segment, reader->txn, err)) {
-            return false;
-        }
-        reader->has_tables = true;
+    if (reader->has_tables) return true;
+    if (!pass_tables(reader, err) ||
+        !take_tables(reader->segment, reader->txn, err)) {
+        return false;
     }
-    if (!segment_read_facts(reader, id, &facts, err) ||
-        !find(reader, &reader->records, id, err) ||
+    reader->has_tables = true;
+    return true;
+}
+
+bool segment_locate(struct segment_reader *reader, uint64_t id,
+                    struct segment_record_place *out, struct err *err)
+{
+    const struct frame *frame = &out->frame;
+    size_t raw_at;
+
+    if (!find_records(reader, id, err) ||
         !check(reader, &reader->records, records_num, err)) {
         return false;
     }
-    if (!find_frame(reader, id, &frame, &at)) {
+    if (!find_frame(reader, id, &out->frame, &out->at)) {
         return entry_damaged(reader, id, "its block cannot be read", err);
     }
-    if (!unpack(reader, &frame, &texts, err)) {
+    raw_at = frame->raws.len / frame->num * out->at;
+    bring_near(frame->packed.data, frame->packed.len);
+    bring_near(frame->raws.data + raw_at, frame->raws.len - raw_at < RECORD_LEN
+                                              ? frame->raws.len - raw_at
+                                              : RECORD_LEN);
+    return true;
+}
+
+bool segment_read_at(struct segment_reader *reader, uint64_t id,
+                     const struct entry_facts *facts,
+                     const struct segment_record_place *place,
+                     struct record *record, struct bytes *plain,
+                     struct err *err)
+{
+    struct bytes texts;
+
+    *record = (struct record){.facts = *facts};
+    record->facts.group = (struct sha256_hash){0};
+    if (!have_tables(reader, err)) return false;
+    if (!unpack(reader, &place->frame, &texts, err)) {
         return err_wrap(err, "entry %" PRIu64, id);
     }
-    segment_take_facts(&record->facts, &facts);
-    if (!read_record(reader, &frame, texts, at, &facts, record)) {
+    if (!read_record(reader, &place->frame, texts, place->at, facts->group_mark,
+                     record)) {
         return entry_damaged(reader, id, "its record cannot be read", err);
     }
     *plain = record->payload;
     return true;
+}
+
+bool segment_read(struct segment_reader *reader, uint64_t id,
+                  struct record *record, struct bytes *plain, struct err *err)
+{
+    struct segment_record_place place;
+    struct entry_facts facts = {0};
+    struct segment_facts held;
+
+    if (!have_tables(reader, err) ||
+        !segment_read_facts(reader, id, &held, err) ||
+        !segment_locate(reader, id, &place, err)) {
+        return false;
+    }
+    segment_take_facts(&facts, &held);
+    return segment_read_at(reader, id, &facts, &place, record, plain, err);
 }

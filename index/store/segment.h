@@ -119,6 +119,14 @@ void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate);
 // segment_expect tells the gate that an id will be asked for.
 void segment_expect(struct segment_reader *reader, uint64_t id);
 
+// segment_find_blocks finds the blocks of an id's facts and record, for calls
+// that follow soon; only trees are touched.  segment_bring_near has the
+// processor fetch what is looked at first of blocks that were found: it waits
+// only for the first of several that are asked for in a row.
+void segment_find_blocks(struct segment_reader *reader, uint64_t id,
+                         bool with_record);
+void segment_bring_near(const struct segment_reader *reader, uint64_t id);
+
 // segment_facts_block and segment_record_block name the block that an id's
 // facts or record are in, without touching it: only the tree is.  They are what
 // segment_expect tells the gate.
@@ -142,3 +150,22 @@ void segment_take_facts(struct entry_facts *out,
 MUST_USE bool segment_read(struct segment_reader *reader, uint64_t id,
                            struct record *record, struct bytes *plain,
                            struct err *err);
+
+// Where a record lies: good as long as the segment is open.
+struct segment_record_place {
+    struct frame frame;
+    size_t at; // in the frame
+};
+
+// segment_locate finds a record, and has what segment_read_at looks at fetched
+// without waiting: so several are on their way at once.
+MUST_USE bool segment_locate(struct segment_reader *reader, uint64_t id,
+                             struct segment_record_place *out, struct err *err);
+
+// segment_read_at is segment_read of a record that was located; `facts` are
+// the entry's, as segment_take_facts tells them.
+MUST_USE bool segment_read_at(struct segment_reader *reader, uint64_t id,
+                              const struct entry_facts *facts,
+                              const struct segment_record_place *place,
+                              struct record *record, struct bytes *plain,
+                              struct err *err);

@@ -40,7 +40,7 @@ static void check_entry(struct shelf *shelf, uint64_t id, bool is_shelved)
     CHECK(shelf_has_bytes == has_bytes);
     CHECK(bytes_equal(first->bytes.leaf, held.bytes.leaf));
     CHECK(sha256_equal(&first->leaf_hash, &held.leaf_hash));
-    CHECK(shelf_has(shelf, id) == is_shelved);
+    CHECK((shelf_find(shelf, id) != NULL) == is_shelved);
     CHECK(shelf_entry(shelf, id, ENTRY_ALL, &again, &shelf_has_bytes, &arena,
                       &err));
     CHECK(shelf_has_bytes == has_bytes);
@@ -67,7 +67,7 @@ static void keeps_what_has_a_place(void **state)
         }
         CHECK(shelf.num == SHELF_ENTRIES_MAX);
         shelf_reset(&shelf);
-        CHECK(!shelf_has(&shelf, 1));
+        CHECK(shelf_find(&shelf, 1) == NULL);
         // What cannot be read takes no place.
         CHECK(!shelf_entry(&shelf, LOG_SIZE + 1, 0, &entry, &has_bytes, &arena,
                            &err));
@@ -81,10 +81,73 @@ static void keeps_what_has_a_place(void **state)
     folder_remove(folder);
 }
 
+static void check_fetched(struct shelf *shelf, const struct shelf_wanted *want)
+{
+    const struct entry *entry = shelf_find(shelf, want->id);
+    struct arena arena = {0};
+    struct err err = {0};
+    struct entry held;
+    bool has_bytes;
+
+    CHECK(snapshot_entry(shelf->snapshot, want->id, want->parts, &held,
+                         &has_bytes, &arena, &err));
+    CHECK(entry != NULL && entry->parts == want->parts && has_bytes);
+    CHECK(bytes_equal(entry->bytes.leaf, held.bytes.leaf));
+    CHECK(bytes_equal(entry->bytes.precert, held.bytes.precert));
+    CHECK(entry->bytes.num_chain == held.bytes.num_chain);
+    CHECK(entry->has_certificate_sha256 == held.has_certificate_sha256);
+    CHECK(entry->has_tbs_sha256 == held.has_tbs_sha256);
+    CHECK(sha256_equal(&entry->certificate_sha256, &held.certificate_sha256));
+    CHECK(sha256_equal(&entry->tbs_sha256, &held.tbs_sha256));
+    CHECK(sha256_equal(&entry->spki_sha256, &held.spki_sha256));
+    arena_cleanup(&arena);
+}
+
+static void fetches_side_by_side(void **state)
+{
+    static const unsigned parts[] = {
+        ENTRY_CERTIFICATE_SHA256, ENTRY_CERTIFICATE_SHA256 | ENTRY_TBS_SHA256,
+        ENTRY_SPKI_SHA256, 0};
+    struct shelf_wanted wanted[SNAPSHOT_ENTRIES_MAX];
+    struct entry_facts facts[SNAPSHOT_ENTRIES_MAX];
+    struct made_log log = {0};
+    struct index *index = fill(&log);
+    struct shelf shelf = {0};
+    struct err err = {0};
+
+    (void)state;
+    CHECK(snapshot_open(&shelf.snapshot, index, &err));
+    for (uint64_t id = 1; id <= LOG_SIZE; id += SNAPSHOT_ENTRIES_MAX) {
+        for (size_t i = 0; i < SNAPSHOT_ENTRIES_MAX; i++) {
+            wanted[i] = (struct shelf_wanted){
+                .id = id + i, .facts = &facts[i], .parts = parts[i % 4]};
+            CHECK(snapshot_facts(shelf.snapshot, id + i, &facts[i], &err));
+        }
+        // The second time everything is there.
+        for (int i = 0; i < 2; i++) {
+            CHECK(shelf_fetch(&shelf, wanted, SNAPSHOT_ENTRIES_MAX, &err));
+            shelf_hash(&shelf, wanted, SNAPSHOT_ENTRIES_MAX);
+        }
+        for (size_t i = 0; i < SNAPSHOT_ENTRIES_MAX; i++) {
+            if (id + i <= SHELF_ENTRIES_MAX) {
+                check_fetched(&shelf, &wanted[i]);
+            } else {
+                CHECK(shelf_find(&shelf, id + i) == NULL);
+            }
+        }
+    }
+    snapshot_close(shelf.snapshot);
+    shelf_cleanup(&shelf);
+    index_close(index);
+    made_log_free(&log);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_what_has_a_place),
+        cmocka_unit_test(fetches_side_by_side),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

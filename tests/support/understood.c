@@ -36,6 +36,37 @@ static bool same_terms(const struct term_list *a, const struct term_list *b)
     return same;
 }
 
+// Beside others, some of whose hashes are known already.
+static void check_hashes(const struct entry *whole, struct arena *arena)
+{
+    static const unsigned parts[] = {
+        ENTRY_CERTIFICATE_SHA256 | ENTRY_TBS_SHA256 | ENTRY_NAMES,
+        ENTRY_LEAF_HASH | ENTRY_SPKI_SHA256, ENTRY_ALL};
+    struct entry list[3], *entries[] = {&list[0], &list[1], &list[2]};
+
+    for (size_t i = 0; i < COUNT_OF(list); i++) {
+        assert_true(entry_understand_parts(&list[i], &whole->bytes, 0, arena));
+    }
+    for (int i = 0; i < 2; i++) {
+        entry_hash_many(entries, parts, COUNT_OF(list));
+    }
+    assert_int_equal(list[0].parts, parts[0] & ~(unsigned)ENTRY_NAMES);
+    assert_int_equal(list[1].parts, parts[1]);
+    assert_int_equal(list[2].parts, ENTRY_ALL & ~(unsigned)ENTRY_NAMES);
+    for (size_t i = 0; i < COUNT_OF(list); i += 2) {
+        assert_true(same_hash(
+            list[i].has_certificate_sha256, &list[i].certificate_sha256,
+            whole->has_certificate_sha256, &whole->certificate_sha256));
+        assert_true(same_hash(list[i].has_tbs_sha256, &list[i].tbs_sha256,
+                              whole->has_tbs_sha256, &whole->tbs_sha256));
+    }
+    for (size_t i = 1; i < COUNT_OF(list); i++) {
+        assert_true(sha256_equal(&list[i].leaf_hash, &whole->leaf_hash));
+        assert_true(same_hash(list[i].has_spki_sha256, &list[i].spki_sha256,
+                              whole->has_spki_sha256, &whole->spki_sha256));
+    }
+}
+
 void understood_check(const struct entry *whole, struct arena *arena)
 {
     struct entry entry;
@@ -58,4 +89,5 @@ void understood_check(const struct entry *whole, struct arena *arena)
     assert_true(same_hash(entry.has_spki_sha256, &entry.spki_sha256,
                           whole->has_spki_sha256, &whole->spki_sha256));
     assert_true(same_terms(&entry.names, &whole->names));
+    check_hashes(whole, arena);
 }

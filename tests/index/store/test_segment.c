@@ -176,6 +176,35 @@ static void check_entry(struct segment_reader *reader, size_t i)
     CHECK(is_same(&record, plain, i));
 }
 
+// Several are located before the first is read.
+static void check_located(struct segment_reader *reader, size_t first,
+                          size_t num)
+{
+    struct segment_record_place places[5];
+    struct segment_facts held;
+    struct err err = {0};
+
+    for (size_t i = 0; i < num; i++) {
+        segment_find_blocks(reader, FIRST_ID + first + i, i % 2 == 0);
+        segment_bring_near(reader, FIRST_ID + first + i);
+    }
+    for (size_t i = 0; i < num; i++) {
+        CHECK(segment_locate(reader, FIRST_ID + first + i, &places[i], &err));
+    }
+    for (size_t i = num; i > 0; i--) {
+        uint64_t id = FIRST_ID + first + i - 1;
+        struct entry_facts facts = {.group.bytes = {1}};
+        struct record record;
+        struct bytes plain;
+
+        CHECK(segment_read_facts(reader, id, &held, &err));
+        segment_take_facts(&facts, &held);
+        CHECK(segment_read_at(reader, id, &facts, &places[i - 1], &record,
+                              &plain, &err));
+        CHECK(is_same(&record, plain, first + i - 1));
+    }
+}
+
 static void gives_back_what_was_put(void **state)
 {
     struct random random = random_for(1, "order", 0);
@@ -204,6 +233,9 @@ static void gives_back_what_was_put(void **state)
         }
         for (size_t i = 0; i < num; i++) {
             check_entry(reader, random_below(&random, num));
+        }
+        for (size_t i = 0; i + 5 <= num; i++) {
+            check_located(reader, random_below(&random, num - 4), 5);
         }
         assert_false(segment_read_facts(reader, FIRST_ID + num, &facts, &err));
         assert_int_equal(err.code, ERR_NOT_FOUND);
