@@ -35,6 +35,12 @@ while read -r program source table manual; do
     sed "/\$ curl /d" "$dir/page" | long_options >"$dir/page.options"
     same "$program --help" "$dir/options" "$dir/help.options"
     same "$manual" "$dir/options" "$dir/page.options"
+    # Options of one letter too.
+    sed -nE 's/.*getopt_long\(argc, argv, "([a-z:]+)".*/\1/p' "$source" | tr -d ':\n' | grep -o . | sort |
+        sed 's/^/-/' >"$dir/letters"
+    [ -s "$dir/letters" ] || die "$source: no options of one letter"
+    sed "/\$ /d" "$dir/page" | grep -oE -- '(^|[ [(])-[a-z]([], |]|$)' | grep -oE -- '-[a-z]' | sort -u >"$dir/page.letters"
+    same "$manual, one letter" "$dir/letters" "$dir/page.letters"
     # The same exit codes; the server tells none.
     [ "$program" = sanctd ] && continue
     sed -n '/^EXIT STATUS/,/^[A-Z]/p' "$dir/page" | sed '1d;$d' | tr '\n' ' ' |
