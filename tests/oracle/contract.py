@@ -77,7 +77,7 @@ def main():
         codes |= set(re.findall(r"\b\d+\b", re.split(r"^[Ee]xit", text, flags=re.M)[-1])) if program != "sanctd" else set()
         expect(f"{program} --help", promised - told, told - promised - COMMON - BEYOND[program])
         expect(f"{program} --help", (COMMON - {"--progress"}) - told, set())
-    promised = re.findall(r"(?:Exit codes: |· )(\d+)(?:/(\d+))?", block(cli, "Exit codes: ", "\nExit 1"))
+    promised = re.findall(r"(?:Exit codes: |·\s+)(\d+)(?:/(\d+))?", block(cli, "Exit codes: ", "\nExit 1"))
     promised = {code for pair in promised for code in pair if code}
     expect("exit codes", promised - codes, codes - promised)
     for name, promised in (("answer", block(cli, '{"query":"1.1.1.1"', "`complete` is about")),
