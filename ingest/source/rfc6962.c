@@ -51,7 +51,9 @@ static void prepare_piece(struct ask *ask)
 }
 
 // A short answer tells how many entries the log gives: up to a multiple of a
-// power of two where it ends on one.
+// power of two where it ends on one.  Which power, only an answer from such a
+// multiple on tells: from between two of them, as when a log has grown, the
+// largest that may be it is tried.
 static void learn_piece(struct source *source, const struct piece *piece)
 {
     uint64_t end = piece->first + piece->num_entries;
@@ -66,10 +68,7 @@ static void learn_piece(struct source *source, const struct piece *piece)
     }
     source->num_full = 0;
     for (unsigned power = 1; power <= source->batch_max; power *= 2) {
-        if (power >= piece->num_entries && end % power == 0) {
-            batch = power;
-            break;
-        }
+        if (power >= piece->num_entries && end % power == 0) batch = power;
     }
     source->batch = batch;
 }

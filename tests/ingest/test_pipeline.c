@@ -381,6 +381,24 @@ static void ranges_are_proven_and_later_filled(void **state)
     }
 }
 
+// An answer that is cut where a page ends says nothing of how much a whole page
+// holds: the log is not asked for crumbs from then on.
+static void what_begins_inside_of_a_page_teaches_nothing(void **state)
+{
+    struct testlog *log = start(5000, NULL); // pages of 64
+    char *dir = make_dir();
+    struct outcome outcome = read_log(log, dir,
+                                      &(struct run){.api = TESTLOG_RFC6962,
+                                                    .range_first = 60,
+                                                    .range_end = 5000});
+
+    (void)state;
+    CHECK(outcome.totals.entries == 4940);
+    CHECK(testlog_requests(log, "get-entries") <= 5000 / 64 + 20);
+    drop_dir(dir);
+    testlog_stop(log);
+}
+
 static void finds_out_the_protocol(void **state)
 {
     (void)state;
@@ -895,6 +913,7 @@ int main(void)
         cmocka_unit_test(one_digest_whatever_the_order),
         cmocka_unit_test(goes_on_where_it_was),
         cmocka_unit_test(ranges_are_proven_and_later_filled),
+        cmocka_unit_test(what_begins_inside_of_a_page_teaches_nothing),
         cmocka_unit_test(finds_out_the_protocol),
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(faults_come_out_as_they_should),
