@@ -23,13 +23,24 @@ void source_cleanup(struct source *source)
 
 bool source_pin(struct source *source, const struct head *head)
 {
-    tiles_free(source->tiles);
+    struct tiles *before = source->tiles;
+    bool ok = true;
+
+    // Tiles that were proven under it are not asked for again.
+    if (source->tiles != NULL && source->size == head->size &&
+        sha256_equal(&source->root, &head->root)) {
+        return true;
+    }
     source->tiles = NULL;
     source->pinned = true;
     source->size = head->size;
     source->root = head->root;
-    return source->ops != &source_static ||
-           tiles_new(&source->tiles, head->size, &head->root);
+    if (source->ops == &source_static) {
+        ok = tiles_new(&source->tiles, head->size, &head->root);
+        if (ok && before != NULL) tiles_take_edge(source->tiles, before);
+    }
+    tiles_free(before);
+    return ok;
 }
 
 static bool read_piece(struct ask *ask, struct worker *worker, struct err *err)

@@ -153,7 +153,8 @@ extern const struct source_ops source_rfc6962, source_static;
 void source_init(struct source *source, enum log_api api);
 void source_cleanup(struct source *source);
 
-// source_pin says under which head proofs are asked for.  False: no memory.
+// source_pin says under which head proofs are asked for; what is proven under a
+// head of that tree stays.  False: no memory.
 MUST_USE bool source_pin(struct source *source, const struct head *head);
 
 // source_ask_piece asks for entries from `first` on, of [first, end).

@@ -52,6 +52,22 @@ static uint64_t num_slots(const struct tiles *tiles, unsigned level)
     return tiles->size >> (TILE_BITS * level);
 }
 
+void tiles_take_edge(struct tiles *tiles, const struct tiles *smaller)
+{
+    if (!smaller->proven || smaller->size >= tiles->size) return;
+    // What makes it larger is at one level at least: that is asked for.
+    for (unsigned level = 0; level < LEVELS; level++) {
+        struct level *at = &tiles->levels[level];
+
+        if (at->edge_width == 0 ||
+            num_slots(tiles, level) != num_slots(smaller, level)) {
+            continue;
+        }
+        memcpy(at->edge, smaller->levels[level].edge, sizeof at->edge);
+        at->has_edge = true;
+    }
+}
+
 // The tile of `level` on the way from the leaf before `position` to the root.
 static uint64_t tile_on_path(uint64_t position, unsigned level)
 {

@@ -28,6 +28,10 @@ MUST_USE bool tiles_new(struct tiles **out, uint64_t size,
                         const struct sha256_hash *root);
 void tiles_free(struct tiles *tiles);
 
+// tiles_take_edge takes over partial tiles of a smaller tree that the larger
+// one has, too; they are proven anew with the rest of its edge.
+void tiles_take_edge(struct tiles *tiles, const struct tiles *smaller);
+
 // tiles_need gives the next tile that is missing for `position`; 0 means the
 // right edge alone.  False when none is.
 bool tiles_need(const struct tiles *tiles, uint64_t position,

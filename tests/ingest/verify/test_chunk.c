@@ -213,6 +213,45 @@ static void refuses_a_wrong_tile_at_every_level(void **state)
     }
 }
 
+// A log grows: only what has changed is asked for, and all of it when that does
+// not lead to the new root.
+static void takes_over_what_has_not_changed(void **state)
+{
+    static const uint64_t sizes[] = {1,   255, 256,  257,  300, 511,
+                                     512, 520, 1024, 1025, 1300};
+
+    (void)state;
+    for (size_t a = 0; a < COUNT_OF(sizes); a++) {
+        struct sha256_hash small_root = mth(0, sizes[a]);
+        struct tiles *smaller, *tiles, *other;
+        unsigned num_tiles, num_edges;
+
+        CHECK(tiles_new(&smaller, sizes[a], &small_root));
+        CHECK(serve(smaller, 0, UINT32_MAX, &num_tiles));
+        for (size_t b = 0; b < COUNT_OF(sizes); b++) {
+            uint64_t size = sizes[b];
+            struct sha256_hash want = mth(0, size), wrong = want;
+            bool is_kept =
+                size > sizes[a] && size / 256 == sizes[a] / 256 && size > 256;
+
+            CHECK(tiles_new(&tiles, size, &want));
+            num_edges = (size % 256 > 0 ? 1U : 0U) + (size >= 256 ? 1U : 0U);
+            tiles_take_edge(tiles, smaller);
+            CHECK(serve(tiles, 0, UINT32_MAX, &num_tiles));
+            CHECK(num_tiles == num_edges - is_kept);
+            tiles_free(tiles);
+            wrong.bytes[0] ^= 1;
+            CHECK(tiles_new(&other, size, &wrong));
+            tiles_take_edge(other, smaller);
+            CHECK(!serve(other, 0, UINT32_MAX, &num_tiles));
+            CHECK(!serve(other, 0, UINT32_MAX, &num_tiles));
+            CHECK(num_tiles + 1 == num_edges);
+            tiles_free(other);
+        }
+        tiles_free(smaller);
+    }
+}
+
 // ---------------------------------------------------------------- the rest
 
 static void chunks_end_where_they_should(void **state)
@@ -262,6 +301,7 @@ int main(void)
         cmocka_unit_test(tiles_prove_every_position),
         cmocka_unit_test(whole_chunks_need_no_level_0),
         cmocka_unit_test(refuses_a_wrong_tile_at_every_level),
+        cmocka_unit_test(takes_over_what_has_not_changed),
         cmocka_unit_test(chunks_end_where_they_should),
         cmocka_unit_test(bisects_to_one_entry),
     };
