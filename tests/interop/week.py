@@ -2,16 +2,21 @@
 """week.py - a week's worth of limits and failures in some minutes.
 
   week.py week BUILD     every usable and read-only log of the newest log list,
-                         each served by a test log behind its real host's limits
+                         each served by a test log behind its real host's limits,
+                         growing by several steps a day while it is read and
+                         followed; one freezes, one becomes read-only
   week.py twenty BUILD   20 logs, one dead, one slow, one of 1 request a second
 
 The front stands between ingest and the test logs, counts, limits and fails.
 """
-import asyncio, collections, email.utils, glob, json, math, os, re, shutil, signal, subprocess, sys, tempfile, time
+import asyncio, base64, collections, email.utils, glob, json, math, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 processes = []
 LISTS = "../shared/data/loglist/*/*.json"
 HEAD = re.compile(rb"content-length: *(\d+)", re.I)
+DAY, DAYS, STEPS = 13, 7, 3  # seconds, days, steps a day by which a log grows
+POLL, PARTIAL_AFTER = 3, 5
+SHARE_AT_FIRST = 0.85
 
 
 class Limit:
@@ -58,16 +63,39 @@ class Log:
         self.faults = {}  # number of the request: what happens then
         self.delay = 0.0
         self.connections = []
+        self.size = entries  # of the tree now
+        self.lag = 0.0  # seconds for which a head is served that is not the newest
+        self.stale = 0  # every so many heads, one that was served before
+        self.heads = []  # as served, newest last: (size, root, whole answer)
+        self.sizes = []  # of the heads that were told of
+        self.final = None  # final_tree_head
+        self.grows = False
 
     def allowed(self):
-        """Requests that are needed: entries by the cap, each proof once, each poll."""
+        """Requests that are needed: entries by the cap, each proof once, each poll.
+
+        What a head adds ends inside of a page, which is asked for again when the
+        next has more of it; of tiles only those that do not fill."""
         kinds = collections.Counter()
         for path, num in self.paths.items():
             if "get-entries?" in path or "/tile/data/" in path:
                 continue
             poll = path.endswith("get-sth") or path.endswith("/checkpoint")
             kinds["polls" if poll else "proofs"] += num if poll else 1
-        return math.ceil(self.entries / self.cap) + kinds["proofs"] + kinds["polls"]
+        return self.pages() + kinds["proofs"] + kinds["polls"]
+
+    def pages(self):
+        if self.api != "rfc6962":
+            partial = {p for p in self.paths if "/tile/data/" in p and ".p/" in p}
+            # One that was served before is compared on the way, inside of a tile.
+            stale = sum(a > b for a, b in zip(self.sizes, self.sizes[1:]))
+            return self.size // self.cap + len(partial) + stale
+        num = held = 0
+        for size in self.sizes:
+            if size > held:
+                num += math.ceil(size / self.cap) - held // self.cap
+                held = size
+        return num
 
 
 class Host:
@@ -98,7 +126,26 @@ class Front:
                 writer.close()
             raise
         log.connections.append((reader, writer))
-        return int(head.split(b" ", 2)[1]), head + body
+        return int(head.split(b" ", 2)[1]), head + body, body
+
+    async def head_of(self, log, target):
+        """A head; now and then not the newest, as caches and balancers have it."""
+        told = len(log.sizes)
+        if log.heads and time.monotonic() < log.heads[-1][3] + log.lag:
+            head = log.heads[-1]
+        elif len(log.heads) > 1 and log.stale and told % log.stale == 0:
+            head = log.heads[-2]
+        else:
+            status, whole, body = await self.upstream(log, target)
+            if log.api == "rfc6962":
+                told = json.loads(body)
+                head = (told["tree_size"], told["sha256_root_hash"], whole, time.monotonic())
+            else:
+                lines = body.decode().split("\n")
+                head = (int(lines[1]), lines[2], whole, time.monotonic())
+            log.heads.append(head)
+        log.sizes.append(head[0])
+        return 200, head[2], b""
 
     async def answer(self, host, target):
         """What is sent, None: nothing, the connection is reset."""
@@ -125,7 +172,8 @@ class Front:
         if fault:
             log.statuses[fault] += 1
             return f"HTTP/1.1 {fault} Trouble\r\nContent-Length: 0\r\n\r\n".encode()
-        status, whole = await self.upstream(log, f"/{'rfc6962' if log.api == 'rfc6962' else 'static'}/{rest}")
+        ask = self.head_of if rest.endswith("get-sth") or rest == "checkpoint" else self.upstream
+        status, whole, _ = await ask(log, f"/{'rfc6962' if log.api == 'rfc6962' else 'static'}/{rest}")
         log.statuses[status] += 1
         return whole
 
@@ -147,7 +195,7 @@ class Front:
 
 def start_log(build, folder, log, seed):
     """A test log in a process of its own."""
-    command = [f"{build}/testlog", "serve", "--dir", folder, "--entries", str(log.entries), "--seed", str(seed), "--for", "900", "--memory", "512"]
+    command = [f"{build}/testlog", "serve", "--dir", folder, "--entries", str(log.entries), "--size", str(log.size), "--seed", str(seed), "--for", "900", "--memory", "512"]
     if log.api == "rfc6962":
         command += ["--batch", str(log.cap)]
     log.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -168,6 +216,8 @@ def description(folder, i, log, state):
     url = f"http://127.0.0.1:{log.host.port}/{i}/"
     told["description"] = log.name
     told["state"] = {state: {"timestamp": "2026-01-01T00:00:00Z"}}
+    if log.final:
+        told["state"] = {"readonly": {"timestamp": "2026-01-01T00:00:00Z", "final_tree_head": log.final}}
     if log.api == "rfc6962":
         told["url"] = url
     else:
@@ -177,11 +227,12 @@ def description(folder, i, log, state):
 
 def write_list(path, folder, logs, states):
     told = [description(folder, i, log, states[i]) for i, log in enumerate(logs)]
-    with open(path, "w") as out:
+    with open(path + "~", "w") as out:
         json.dump({"version": "1", "log_list_timestamp": "2026-01-01T00:00:00Z",
                    "operators": [{"name": "all", "email": [],
                                   "logs": [t for t, log in zip(told, logs) if log.api == "rfc6962"],
                                   "tiled_logs": [t for t, log in zip(told, logs) if log.api != "rfc6962"]}]}, out)
+    os.rename(path + "~", path)
 
 
 # What the hosts of the list do, after CT-PROTOCOLS sections 5 and 9, but faster:
@@ -205,6 +256,8 @@ def behave(logs, hosts):
         _, _, _, limit, _ = next(b for b in BEHAVIOUR if b[0] in log.host.name)
         log.limit = limit() if limit else None
         log.delay = (0, 0.005, 0.03)[i % 3]
+        log.lag = (0, 2, 4)[i // 3 % 3]
+        log.stale = (0, 3)[i // 9 % 2]
         if log.entries // log.cap >= 40:  # one failure of each kind by turn
             log.faults = {11 + i % 5: (500, 502, 503, 504, "reset", "html", 403)[i % 7]}
 
@@ -234,10 +287,12 @@ def check_week(logs, hosts, summary):
     for log in logs:
         requests, allowed = sum(log.paths.values()), log.allowed()
         ratio = requests / allowed
-        print(f"{log.name:42.42s} {log.host.name:34.34s} {log.api:8s} entries {log.entries:6d} requests {requests:5d} needed {allowed:5d} "
+        print(f"{log.name:42.42s} {log.host.name:34.34s} {log.api:8s} entries {log.size:6d} heads {len(set(log.sizes)):2d} requests {requests:5d} needed {allowed:5d} "
               f"ratio {ratio:.3f} " + " ".join(f"{k}:{v}" for k, v in sorted(log.statuses.items(), key=str)))
-        if told[log.name]["status"] != "complete" or told[log.name]["indexed"] != log.entries:
-            problems.append(f"{log.name} is {told[log.name]['status']}: {told[log.name]['error']}")
+        if told[log.name]["status"] != "complete" or told[log.name]["indexed"] != log.size or told[log.name]["tree_size"] != log.size:
+            problems.append(f"{log.name} is {told[log.name]['status']} with {told[log.name]['indexed']} of {log.size}: {told[log.name]['error']}")
+        if len(set(log.sizes)) < 3 and log.grows:
+            problems.append(f"{log.name} was not seen to grow")
         if ratio > 1.05:
             problems.append(f"{log.name}: {requests} requests where {allowed} are needed")
     limits = [(h.name, h.limit) for h in hosts.values() if h.limit] + [(l.name, l.limit) for l in logs if l.limit]
@@ -248,6 +303,44 @@ def check_week(logs, hosts, summary):
     return problems
 
 
+async def grow(front, logs, frozen, ended, list_changed):
+    """A week; then each log is at its last head."""
+    growing = [log for log in logs if log.grows]
+    first = {log: log.size for log in growing}
+    for step in range(1, DAYS * STEPS + 1):
+        await asyncio.sleep(DAY / STEPS)
+        for log in growing:
+            if log is frozen and step > 3 * STEPS or log is ended and step > 5 * STEPS:
+                continue
+            size = first[log] + (log.entries - first[log]) * step // (DAYS * STEPS)
+            status, _, _ = await front.upstream(log, f"/control/size={size}")
+            assert status == 200
+            log.size = size
+        if step == 5 * STEPS + 1:
+            _, _, body = await front.upstream(ended, "/rfc6962/ct/v1/get-sth")
+            told = json.loads(body)
+            ended.final = {"tree_size": told["tree_size"], "sha256_root_hash": told["sha256_root_hash"]}
+            list_changed()
+
+
+async def held(path):
+    """What ingest holds of each log and how large the log is, by its metrics."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    return {m[1]: int(float(m[2])) for m in re.finditer(r'^sanct_ingest_held_entries\{log="(.*)"\} (\S+)$', text, re.M)}
+
+
+async def wait_until_held(process, path, logs, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.returncode is None:
+        there = await held(path)
+        if all(there.get(log.name) == log.size for log in logs):
+            return
+        await asyncio.sleep(0.5)
+
+
 async def week(build, folder):
     hosts, logs, states = {}, [], []
     for told, kind, state in newest_list():
@@ -256,6 +349,9 @@ async def week(build, folder):
         host = hosts.setdefault(name, Host(name))
         _, cap, _, _, entries = next(b for b in BEHAVIOUR if b[0] in name)
         log = Log(told["description"], "rfc6962" if kind == "logs" else "static", entries + 7 * len(logs), cap if kind == "logs" else 256, host)
+        log.grows = state != "readonly"
+        if log.grows:
+            log.size = int(log.entries * SHARE_AT_FIRST)
         host.logs[str(len(logs))] = log
         logs.append(log)
         states.append(state)
@@ -267,13 +363,32 @@ async def week(build, folder):
     await front.start()
     last = logs[-1].host
     last.dead_until = time.monotonic() + 10  # and then it comes back
-    write_list(f"{folder}/list.json", folder, logs, states)
+    frozen = next(log for log in logs if log.grows and log.api == "static")
+    ended = next(log for log in logs if log.grows and log.api == "rfc6962" and not log.host.limit and not log.limit)
+
+    def tell():
+        write_list(f"{folder}/list.json", folder, logs, states)
+
+    tell()
     begun = time.monotonic()
-    process = await ingest(build, folder, f"{folder}/list.json", "--connections", "4", "--retry", "5m",
-                           "--memory", "5G")  # so that answers of 1,024 entries fit for each of 52
-    out, _ = await process.communicate()
-    print(f"{len(logs)} logs on {len(hosts)} hosts in {time.monotonic() - begun:.0f} s, exit {process.returncode}")
-    return check_week(logs, hosts, json.loads(out)) if process.returncode == 0 else [f"exit {process.returncode}"]
+    process = await ingest(build, folder, f"{folder}/list.json", "--connections", "4", "--follow", "--poll", f"{POLL}s", "--partial-after",
+                           f"{PARTIAL_AFTER}s", "--reload", "2s", "--metrics", f"{folder}/socket",
+                           "--memory", "7G")  # so that answers of 1,024 entries fit for each of 52
+    reading = asyncio.create_task(process.communicate())
+    await grow(front, logs, frozen, ended, tell)
+    polls = len(ended.sizes)
+    await wait_until_held(process, f"{folder}/socket", logs, 60)
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    out, _ = await reading
+    print(f"{len(logs)} logs on {len(hosts)} hosts, a week in {time.monotonic() - begun:.0f} s, exit {process.returncode}")
+    print(f"frozen: {frozen.name} at {frozen.size}; read-only: {ended.name} at {ended.size}")
+    if process.returncode != 0:
+        return [f"exit {process.returncode}"]
+    problems = check_week(logs, hosts, json.loads(out))
+    if len(ended.sizes) > polls:
+        problems.append(f"{ended.name} has ended and is polled all the same")
+    return problems
 
 
 async def twenty(build, folder):
