@@ -232,8 +232,8 @@ MUST_USE bool cursor_next(struct cursor *cursor, struct posting *posting,
                           bool *found, struct err *err);
 
 // cursor_blocks names blocks that cursor_next will read and that were not
-// touched yet, up to `max`: for a caller that brings them into memory without
-// standing still.  Only trees are touched.
+// touched yet, up to `max`: for who counts what a look-up reads.  Only trees
+// are touched.
 MUST_USE bool cursor_blocks(struct cursor *cursor, struct bytes *blocks,
                             size_t max, size_t *num, struct err *err);
 

@@ -260,6 +260,18 @@ bool text_parse_base64(struct buffer *out, struct bytes base64)
     return buffer_ok(out);
 }
 
+void text_append_uint(struct buffer *out, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    buffer_append(out, bytes_of(digits + at, sizeof digits - at));
+}
+
 bool text_parse_uint(uint64_t *value, struct bytes decimal)
 {
     uint64_t sum = 0;

@@ -38,6 +38,9 @@ MUST_USE bool text_parse_hex(uint8_t *out, size_t len, struct bytes hex);
 // text_parse_base64 appends what strict base64 decodes to.
 MUST_USE bool text_parse_base64(struct buffer *out, struct bytes base64);
 
+// text_append_uint appends a decimal number.
+void text_append_uint(struct buffer *out, uint64_t value);
+
 // text_parse_uint reads a decimal number without sign or leading zeros.
 MUST_USE bool text_parse_uint(uint64_t *value, struct bytes decimal);
 

@@ -776,15 +776,8 @@ void http_write_status(struct buffer *out, unsigned status)
 
 void http_write_length(struct buffer *out, uint64_t len)
 {
-    char digits[24];
-    size_t at = sizeof digits;
-
-    do {
-        digits[--at] = (char)('0' + len % 10);
-        len /= 10;
-    } while (len > 0);
     buffer_append_text(out, "Content-Length: ");
-    buffer_append(out, bytes_of(digits + at, sizeof digits - at));
+    text_append_uint(out, len);
     buffer_append_text(out, "\r\n");
 }
 

@@ -592,13 +592,3 @@ uint64_t fetch_bytes_received(const struct fetch *fetch)
 {
     return fetch->origin.bytes_received;
 }
-
-const char *fetch_fault_name(enum fetch_fault fault)
-{
-    static const char *const names[] = {
-        "answered", "resolve", "connect",   "tls",    "timeout",
-        "closed",   "http",    "too-large", "memory", "canceled",
-    };
-
-    return (size_t)fault < COUNT_OF(names) ? names[fault] : "?";
-}

@@ -141,6 +141,3 @@ struct host *fetch_host(const struct fetch *fetch);
 
 // fetch_bytes_received counts what sockets gave, TLS and heads included.
 uint64_t fetch_bytes_received(const struct fetch *fetch);
-
-// fetch_fault_name is a word for a fault, for messages.
-const char *fetch_fault_name(enum fetch_fault fault);

@@ -48,14 +48,7 @@ void put_bool(struct buffer *out, bool value)
 
 void put_uint(struct buffer *out, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    buffer_append(out, bytes_of(digits + at, sizeof digits - at));
+    text_append_uint(out, value);
 }
 
 // A time that nobody can write is null.

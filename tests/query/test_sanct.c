@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "query/server/server.h"
+#include "tests/query/server/serving.h"
 #include "tests/support/check.h"
 
 enum { NUM_CERTS = 60, NUM_PIPELINED = 500 };
@@ -38,21 +38,6 @@ static void plant(void)
     (void)planted_append(&planted, 0);
 }
 
-static _Noreturn void serve_in_child(void)
-{
-    struct server_options options = {.socket_path = socket_path, .threads = 1};
-    struct index *index = NULL;
-    struct err err = {0};
-
-    if (!index_open(&index, planted.folder, INDEX_READ, &err) ||
-        !server_run(index, &options, &err)) {
-        print_error("%s\n", err.text);
-        _exit(90);
-    }
-    index_close(index);
-    _exit(0);
-}
-
 static int start(void **state)
 {
     (void)state;
@@ -60,7 +45,7 @@ static int start(void **state)
     plant();
     (void)snprintf(socket_path, sizeof socket_path, "%s.sock", planted.folder);
     server = fork();
-    if (server == 0) serve_in_child();
+    if (server == 0) serve_folder(planted.folder, socket_path, 1);
     for (int i = 0; i < 400; i++) {
         struct sanct *sanct;
         bool ok = sanct_connect(&sanct, socket_path) == SANCT_OK;

@@ -96,7 +96,7 @@ void ask_and_wait(struct world *world, struct ask *ask, const char *path)
 void check_answer(const struct ask *ask, unsigned status, const char *body)
 {
     if (ask->request.fault != FETCH_ANSWERED) {
-        print_error("%s: %s\n", fetch_fault_name(ask->request.fault),
+        print_error("fault %d: %s\n", (int)ask->request.fault,
                     ask->request.err.text);
     }
     CHECK(ask->request.fault == FETCH_ANSWERED);

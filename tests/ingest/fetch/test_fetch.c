@@ -139,7 +139,7 @@ static void run_script(size_t i, const char *names)
     open_world(&world, &peer, options);
     ask_and_wait(&world, &ask, "/a");
     if (ask.request.fault != scripts[i].fault) {
-        print_error("%s: %s\n", fetch_fault_name(ask.request.fault),
+        print_error("fault %d: %s\n", (int)ask.request.fault,
                     ask.request.err.text);
     }
     CHECK(ask.request.fault == scripts[i].fault);

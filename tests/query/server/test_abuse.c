@@ -7,11 +7,10 @@
 #include "tests/query/server/clients.h"
 
 #include <sys/resource.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "query/server/connection_parts.h"
-#include "query/server/server.h"
+#include "tests/query/server/serving.h"
 #include "tests/support/folder.h"
 
 enum {
@@ -413,39 +412,12 @@ static void a_thousand_are_served_and_let_go(void **state)
 
 static char socket_path[128];
 
-static int dial(void)
+static _Noreturn void serve_with_few_descriptors(const char *dir)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = 10};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s",
-                   socket_path);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-        return fd;
-    }
-    (void)close(fd);
-    return -1;
-}
-
-static void serve_with_few_descriptors(void)
-{
-    struct server_options options = {.socket_path = socket_path, .threads = 1};
     struct rlimit limit = {64, 64};
-    struct index *index = NULL;
-    struct err err = {0};
-    char dir[96];
 
-    (void)snprintf(dir, sizeof dir, "%s/other", folder);
-    if (!index_open(&index, dir, INDEX_WRITE, &err)) _exit(90);
-    index_close(index);
-    if (!index_open(&index, dir, INDEX_READ, &err)) _exit(91);
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(92);
-    if (!server_run(index, &options, &err)) _exit(93);
-    index_close(index);
-    _exit(0);
+    serve_folder(dir, socket_path, 1);
 }
 
 static bool answers(int fd)
@@ -459,20 +431,20 @@ static bool answers(int fd)
 static void without_descriptors_the_newest_is_turned_away(void **state)
 {
     enum { MANY = 120 };
-    int fds[MANY], first = -1, turned_away = 0, status;
+    int fds[MANY], first, turned_away = 0, status;
+    char dir[96];
     pid_t server;
 
     (void)state;
     (void)snprintf(socket_path, sizeof socket_path, "%s/sock", folder);
+    (void)snprintf(dir, sizeof dir, "%s/other", folder);
+    make_empty_index(dir);
     server = fork();
-    if (server == 0) serve_with_few_descriptors();
-    for (int i = 0; i < 200 && first < 0; i++) {
-        first = dial();
-        if (first < 0) usleep(50000);
-    }
+    if (server == 0) serve_with_few_descriptors(dir);
+    first = dial_patiently(socket_path);
     assert_true(answers(first));
     for (int i = 0; i < MANY; i++) {
-        fds[i] = dial();
+        fds[i] = dial(socket_path);
         assert_true(fds[i] >= 0);
     }
     for (int i = 0; i < MANY; i++) {
@@ -485,7 +457,7 @@ static void without_descriptors_the_newest_is_turned_away(void **state)
     }
     // There is room again.
     usleep(200000);
-    fds[0] = dial();
+    fds[0] = dial(socket_path);
     assert_true(answers(fds[0]) && answers(first));
     (void)close(fds[0]);
     (void)close(first);

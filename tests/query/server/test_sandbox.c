@@ -26,7 +26,7 @@
 
 #include "index/store/lmdb.h"
 #include "query/server/sandbox.h"
-#include "query/server/server.h"
+#include "tests/query/server/serving.h"
 
 static struct planted planted;
 static char in_index[128], outside[128], socket_path[128];
@@ -347,41 +347,6 @@ static void add(const char *name, uint32_t serial)
     (void)planted_append(&planted, 0);
 }
 
-static _Noreturn void serve_in_child(void)
-{
-    struct server_options options = {.socket_path = socket_path, .threads = 2};
-    struct index *index = NULL;
-    struct err err = {0};
-
-    if (!index_open(&index, planted.folder, INDEX_READ, &err) ||
-        !server_run(index, &options, &err)) {
-        print_error("%s\n", err.text);
-        _exit(90);
-    }
-    index_close(index);
-    _exit(0);
-}
-
-static int connect_once(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = 20};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s",
-                   socket_path);
-    for (int i = 0; i < 400; i++) {
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-            return fd;
-        }
-        usleep(50000);
-    }
-    fail_msg("the server does not answer");
-    return -1;
-}
-
 static char answer[1 << 18];
 
 static void get(const char *target)
@@ -389,7 +354,7 @@ static void get(const char *target)
     char request[256];
     size_t len = 0;
     ssize_t got;
-    int fd = connect_once();
+    int fd = dial_patiently(socket_path);
 
     (void)snprintf(request, sizeof request,
                    "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -567,7 +532,7 @@ static void answers_also_what_is_new(void **state)
     (void)state;
     add("first.example", 1);
     server = fork();
-    if (server == 0) serve_in_child();
+    if (server == 0) serve_folder(planted.folder, socket_path, 2);
     ask("/v1/count?q=first.example", "\"count\":1");
     ask("/v1/count?q=second.example", "\"count\":0");
     add("second.example", 2);
@@ -589,7 +554,7 @@ static void leaves_no_socket_when_killed(void **state)
     pid_t server = fork();
 
     (void)state;
-    if (server == 0) serve_in_child();
+    if (server == 0) serve_folder(planted.folder, socket_path, 2);
     ask("/healthz", "\"ok\"");
     assert_true(kill(server, SIGKILL) == 0);
     (void)result_of(server);
@@ -606,8 +571,8 @@ static void a_second_signal_ends_it_at_once(void **state)
     int fd;
 
     (void)state;
-    if (server == 0) serve_in_child();
-    fd = connect_once();
+    if (server == 0) serve_folder(planted.folder, socket_path, 2);
+    fd = dial_patiently(socket_path);
     assert_true(write(fd, request, sizeof request - 1) > 0);
     // As many as the socket and the server take.
     while (send(fd, lines, sizeof lines - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {

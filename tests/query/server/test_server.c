@@ -15,7 +15,7 @@
 
 #include "index/base/err.h"
 #include "query/server/listen.h"
-#include "query/server/server.h"
+#include "tests/query/server/serving.h"
 #include "tests/support/folder.h"
 
 static char folder[FOLDER_LEN], socket_path[128];
@@ -23,53 +23,21 @@ static pid_t server;
 
 static int connect_once(void)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = 20};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s",
-                   socket_path);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-        return fd;
-    }
-    (void)close(fd);
-    return -1;
-}
-
-static void serve_in_child(void)
-{
-    struct server_options options = {.socket_path = socket_path, .threads = 2};
-    struct index *index = NULL;
-    struct err err = {0};
-    char dir[96];
-
-    (void)snprintf(dir, sizeof dir, "%s/index", folder);
-    // Made by a writer first: a reader makes nothing.
-    if (!index_open(&index, dir, INDEX_WRITE, &err)) _exit(90);
-    index_close(index);
-    if (!index_open(&index, dir, INDEX_READ, &err)) _exit(91);
-    if (!server_run(index, &options, &err)) _exit(92);
-    index_close(index);
-    _exit(0);
+    return dial(socket_path);
 }
 
 static int start(void **state)
 {
-    int fd = -1;
+    char dir[96];
 
     (void)state;
     folder_make(folder);
     (void)snprintf(socket_path, sizeof socket_path, "%s/sock", folder);
+    (void)snprintf(dir, sizeof dir, "%s/index", folder);
+    make_empty_index(dir);
     server = fork();
-    if (server == 0) serve_in_child();
-    for (int i = 0; i < 200 && fd < 0; i++) {
-        fd = connect_once();
-        if (fd < 0) usleep(50000);
-    }
-    if (fd < 0) return -1;
-    (void)close(fd);
+    if (server == 0) serve_folder(dir, socket_path, 2);
+    (void)close(dial_patiently(socket_path));
     return 0;
 }
 
