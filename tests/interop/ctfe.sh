@@ -9,16 +9,7 @@
 entries=${ENTRIES:-600}
 need_servers trillian ctfe certspotter
 need_postgres
-next=0
-feed() { # COUNT: submits so many more
-    chains submit "$dir/log" "$log_url" --first "$next" --count "$1" --connections 16
-    next=$((next + $1))
-}
-grow() { # COUNT: the same, little by little beside us
-    chains submit "$dir/log" "$log_url" --first "$next" --count "$1" --connections 16 --per-second $((entries / 5)) &
-    feeder=$!
-    next=$((next + $1))
-}
+feed_log() { chains submit "$dir/log" "$log_url" --connections 16 "$@"; }
 settled() { wait_size rfc6962 "$(submitted)"; }
 
 make_ctfe_log

@@ -317,6 +317,19 @@ wait_size() {
     done
     die "the tree has '$size' entries, not $2"
 }
+# feed COUNT submits so many more by the script's feed_log, grow COUNT the same,
+# little by little beside us.
+next=0
+feed() {
+    feed_log --first "$next" --count "$1"
+    next=$((next + $1))
+}
+grow() {
+    feed_log --first "$next" --count "$1" --per-second $((entries / 5)) &
+    feeder=$!
+    next=$((next + $1))
+}
+
 submitted() { wc -l <"$dir/log/truth.ndjson"; }
 
 # read_log INDEX API OPTION...: sanct reads the log (at read_url) to its end.

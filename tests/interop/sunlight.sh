@@ -8,16 +8,7 @@
 . "$(dirname "$0")/servers.sh"
 entries=${ENTRIES:-600}
 need_servers sunlight certspotter fsck
-next=0
-feed() { # COUNT: submits so many more
-    chains submit "$dir/log" "$submit_url" --first "$next" --count "$1"
-    next=$((next + $1))
-}
-grow() { # COUNT: the same, little by little beside us
-    chains submit "$dir/log" "$submit_url" --first "$next" --count "$1" --per-second $((entries / 5)) &
-    feeder=$!
-    next=$((next + $1))
-}
+feed_log() { chains submit "$dir/log" "$submit_url" "$@"; }
 settled() { wait_size static "$(submitted)"; }
 
 make_sunlight_log
