@@ -144,6 +144,11 @@ struct lmdb_place {
 MUST_USE bool lmdb_place_of(const struct lmdb *env, const uint8_t *at,
                             struct lmdb_place *place);
 
+// lmdb_direct_fd is a descriptor of an immutable file whose reads go past the
+// page cache (offset, length and memory in whole pages); -1: there is none.
+// Opened when it is first asked for; lmdb_close closes it.
+int lmdb_direct_fd(struct lmdb *env);
+
 // lmdb_note_sound notes that a value of an immutable file agrees with its
 // checksum under its key; lmdb_was_sound tells for a minute that it did, and no
 // longer than until somebody writes to the file (seen within some

@@ -252,6 +252,7 @@ static bool open_new(struct lmdb *env, enum lmdb_mode mode, struct err *err)
 static void free_env(struct lmdb *env)
 {
     if (env->env != NULL) mdb_env_close(env->env);
+    if (atomic_load(&env->direct_fd) >= 0) (void)close(env->direct_fd);
     (void)pthread_mutex_destroy(&env->mutex);
     free(env->sound);
     free(env);
@@ -284,6 +285,7 @@ static bool env_new(struct lmdb **out, const char *dir, const char *name,
     (void)pthread_mutex_init(&env->mutex, NULL);
     env->pid = getpid();
     env->num_users = 1;
+    atomic_init(&env->direct_fd, DIRECT_UNTRIED);
     len = snprintf(env->path, sizeof env->path, "%s/%s", dir, name);
     if (len < 0 || (size_t)len >= sizeof env->path) {
         free_env(env);
@@ -451,6 +453,33 @@ bool lmdb_place_of(const struct lmdb *env, const uint8_t *at,
     }
     place->offset = (uint64_t)(at - env->map);
     return true;
+}
+
+// Opens the file once more; what lies under its name may be another by now.
+static int open_direct(const struct lmdb *env)
+{
+    int fd = env->is_file && !env->writable
+                 ? open(env->path, O_RDONLY | O_CLOEXEC | O_DIRECT)
+                 : -1;
+    struct stat now;
+
+    if (fd >= 0 && (fstat(fd, &now) != 0 || now.st_dev != env->device ||
+                    now.st_ino != env->inode)) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int lmdb_direct_fd(struct lmdb *env)
+{
+    int fd = atomic_load_explicit(&env->direct_fd, memory_order_acquire), own;
+
+    if (fd != DIRECT_UNTRIED) return fd;
+    own = open_direct(env);
+    if (atomic_compare_exchange_strong(&env->direct_fd, &fd, own)) return own;
+    if (own >= 0) (void)close(own); // another thread was faster
+    return fd;
 }
 
 const char *lmdb_path(const struct lmdb *env)

@@ -19,7 +19,7 @@
 
 #include "index/store/lmdb.h"
 
-enum { LMDB_READERS_MAX = 510 };
+enum { LMDB_READERS_MAX = 510, DIRECT_UNTRIED = -2 };
 
 struct lmdb {
     struct lmdb *next; // in the list of those open
@@ -36,6 +36,7 @@ struct lmdb {
     size_t map_size;
     bool is_file;                 // a file of its own, not a folder
     bool is_ours;                 // this user's
+    atomic_int direct_fd;         // lmdb_direct_fd; or DIRECT_UNTRIED
     volatile sig_atomic_t broken; // a page of it could not be read
     struct lmdb_sound *sound;     // NULL: not kept
     uint64_t begun_bytes;         // of it, that the kernel was asked to write

@@ -145,6 +145,7 @@ struct run_cursor {
     struct buffer end; // empty: everything
     struct buffer seek;
     struct bytes block_key, block; // where it stands in the tree
+    struct bytes held;             // where its bytes are
     bool has_block;                // `block` is yet to be read
     bool at_start;                 // no hit was given since it was placed
     bool at_end;                   // the tree has no further block
@@ -331,7 +332,7 @@ static bool read_block(void *context, struct err *err)
 {
     struct run_cursor *cursor = context;
     const struct lmdb *env = cursor->run->env;
-    struct bytes content = cursor->block;
+    struct bytes content = cursor->held;
 
     if (cursor->trusts &&
         lmdb_was_sound(env, cursor->block_key, cursor->block) &&
@@ -339,7 +340,7 @@ static bool read_block(void *context, struct err *err)
         return block_read_content(&cursor->reader, content) ||
                block_damaged(cursor, err);
     }
-    if (!block_read(&cursor->reader, cursor->block_key, cursor->block)) {
+    if (!block_read(&cursor->reader, cursor->block_key, cursor->held)) {
         return fail_block(cursor, "its checksum differs", err);
     }
     lmdb_note_sound(env, cursor->block_key, cursor->block);
@@ -352,7 +353,8 @@ static bool load_block(struct run_cursor *cursor, struct err *err)
 {
     bool found;
 
-    if (!gate_pass(cursor->gate, cursor->run->env, cursor->block, err)) {
+    cursor->held = cursor->block;
+    if (!gate_fetch(cursor->gate, cursor->run->env, &cursor->held, err)) {
         return false;
     }
     cursor->has_block = false;

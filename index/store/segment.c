@@ -223,7 +223,7 @@ struct place {
     struct lmdb_cursor *cursor;
     struct bytes key, block;
     uint64_t first_id, last_id; // first_id: once it was checked
-    struct bytes content;       // the same
+    struct bytes held, content; // where its bytes are; the same
 };
 
 // Where the tree told that an id's block lies.
@@ -412,12 +412,12 @@ static bool open_block(const struct segment_reader *reader, struct place *place)
     const struct lmdb *env = reader->segment->env;
 
     if (reader->trusts && lmdb_was_sound(env, place->key, place->block) &&
-        place->block.len >= CHECKSUM_LEN) {
-        touch_pages(place->block);
-        place->content = place->block;
+        place->held.len >= CHECKSUM_LEN) {
+        touch_pages(place->held);
+        place->content = place->held;
         return bytes_skip(&place->content, CHECKSUM_LEN);
     }
-    if (!block_open(place->key, place->block, &place->content)) return false;
+    if (!block_open(place->key, place->held, &place->content)) return false;
     lmdb_note_sound(env, place->key, place->block);
     return true;
 }
@@ -441,17 +441,19 @@ static bool check(const struct segment_reader *reader, struct place *place,
                   struct err *err)
 {
     struct checking checking = {reader, place};
+    struct bytes held = place->block;
     uint64_t num;
 
-    if (!gate_pass(reader->gate, reader->segment->env, place->block, err)) {
+    if (!gate_fetch(reader->gate, reader->segment->env, &held, err)) {
         return false;
     }
     // The block that was read last is trusted no longer than any other.
-    if (place->content.data != NULL &&
+    if (place->content.data != NULL && held.data == place->held.data &&
         (!reader->trusts ||
          lmdb_was_sound(reader->segment->env, place->key, place->block))) {
         return true;
     }
+    place->held = held;
     place->content = bytes_of(NULL, 0);
     if (!lmdb_touch(check_block, &checking, err)) return false;
     if (!num_of(place->content, &num) || num == 0 || num > place->last_id) {
@@ -493,7 +495,7 @@ void segment_reader_set_gate(struct segment_reader *reader, struct gate *gate)
 
 void segment_expect(struct segment_reader *reader, uint64_t id)
 {
-    const struct lmdb *env = reader->segment->env;
+    struct lmdb *env = reader->segment->env;
     struct bytes block;
 
     // Where it cannot be found whoever asks for it is told.
@@ -556,8 +558,11 @@ static bool unpack(struct segment_reader *reader, const struct frame *frame,
                    struct bytes *plain, struct err *err)
 {
     const struct segment *segment = reader->segment;
+    const struct place *place = &reader->records;
+    const uint8_t *at =
+        place->block.data + (frame->packed.data - place->held.data);
 
-    if (segment_shared_unpack(reader->shared, segment, segment->dictionary,
+    if (segment_shared_unpack(reader->shared, segment, segment->dictionary, at,
                               frame, plain, err)) {
         return true;
     }

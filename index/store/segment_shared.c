@@ -32,9 +32,9 @@ void segment_shared_free(struct segment_shared *shared)
 }
 
 static struct segment_frame *slot_of(struct segment_shared *shared,
-                                     const uint8_t *packed)
+                                     const uint8_t *at)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)packed * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (uint64_t)(uintptr_t)at * UINT64_C(0x9e3779b97f4a7c15);
 
     return &shared->frames[hash >> (64 - FRAME_BITS)];
 }
@@ -42,13 +42,13 @@ static struct segment_frame *slot_of(struct segment_shared *shared,
 bool segment_shared_unpack(struct segment_shared *shared,
                            const struct segment *segment,
                            const struct zstd_dictionary *dictionary,
-                           const struct frame *frame, struct bytes *plain,
-                           struct err *err)
+                           const uint8_t *at, const struct frame *frame,
+                           struct bytes *plain, struct err *err)
 {
-    struct segment_frame *slot = slot_of(shared, frame->packed.data);
+    struct segment_frame *slot = slot_of(shared, at);
 
-    if (slot->segment != segment || slot->packed.data != frame->packed.data ||
-        slot->packed.len != frame->packed.len ||
+    if (slot->segment != segment || slot->at != at ||
+        slot->packed_len != frame->packed.len ||
         slot->plain.len != frame->plain_len) {
         slot->segment = NULL;
         if (slot->plain.size > SEGMENT_FRAME_KEPT_MAX) {
@@ -64,7 +64,8 @@ bool segment_shared_unpack(struct segment_shared *shared,
             return false;
         }
         slot->plain.len = frame->plain_len;
-        slot->packed = frame->packed;
+        slot->at = at;
+        slot->packed_len = frame->packed.len;
         slot->segment = segment;
     }
     *plain = buffer_bytes(&slot->plain);

@@ -17,7 +17,8 @@ struct segment;
 
 struct segment_frame {
     const struct segment *segment; // that it is of; NULL: none
-    struct bytes packed;           // where it lies
+    const uint8_t *at;             // where it lies
+    size_t packed_len;
     struct buffer plain;
 };
 
@@ -30,11 +31,13 @@ struct segment_shared {
 MUST_USE bool segment_shared_new(struct segment_shared **out, struct err *err);
 void segment_shared_free(struct segment_shared *shared);
 
-// segment_shared_unpack decompresses a frame of `segment`, which was checked;
-// `plain` is good until the next call.
+// segment_shared_unpack decompresses a frame of `segment`, which was checked
+// and lies at `at` in the file's mapping, wherever it was read; `plain` is good
+// until the next call.
 MUST_USE bool segment_shared_unpack(struct segment_shared *shared,
                                     const struct segment *segment,
                                     const struct zstd_dictionary *dictionary,
+                                    const uint8_t *at,
                                     const struct frame *frame,
                                     struct bytes *plain, struct err *err);
 

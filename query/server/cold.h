@@ -9,6 +9,11 @@
 // further than the one before; what could not be read is its error (ERR_INDEX,
 // naming the file), and nobody else's.
 //
+// Most blocks are wanted once.  Where memory is short the first few of a
+// question are read past the page cache into memory of its own: that costs
+// half, and what is warm for others stays.  A block that is wanted again soon
+// after is brought into the page cache, and so is all that a long answer needs.
+//
 // What is warm is asked of the kernel for 64 pages at once and believed for a
 // while: the longer, the more often it was found true, and shortly as soon as a
 // page was found gone.  A page that goes within that time is a page fault, no
@@ -18,7 +23,8 @@
 // meanwhile and needs no block does not wait for all of them.
 //
 // Thread    the ring's.
-// Limit     COLD_READS_MAX blocks at a time for each question.
+// Limit     COLD_READS_MAX blocks at a time for each question, of which
+//           COLD_COPIES_MAX at most are in memory of its own; of that 16 MiB.
 
 #pragma once
 
@@ -26,7 +32,7 @@
 #include "index/store/gate.h"
 #include "query/server/metrics.h"
 
-enum { COLD_READS_MAX = 32 };
+enum { COLD_READS_MAX = 32, COLD_COPIES_MAX = 16 };
 
 struct cold;      // of a thread
 struct cold_read; // of a block
@@ -38,7 +44,8 @@ struct cold_wait {
     struct cold *cold;
     struct cold_read *reads; // NULL before the first
     unsigned num, next;      // how many there are, which is replaced next
-    unsigned wanted;         // noted, not yet read
+    unsigned num_copies;
+    unsigned wanted; // noted, not yet read
     unsigned in_flight;
     cold_done *done;
     struct cold_wait *next_ready; // among those whose blocks are there
@@ -51,6 +58,9 @@ void cold_close(struct cold *cold);
 
 // cold_gate is what a snapshot asks.
 struct gate *cold_gate(struct cold *cold);
+
+// cold_save_memory has it take memory to be short from now on; for tests.
+void cold_save_memory(struct cold *cold);
 
 // cold_forget drops what is believed of files that may be gone.
 void cold_forget(struct cold *cold);

@@ -247,6 +247,108 @@ static void a_read_error_is_one_questions(void **state)
     }
 }
 
+// Every second read of a block brings a part, or the first is refused.
+static int cut_reads(void *context, const struct ring_op *op, int result)
+{
+    int instead = *(const int *)context;
+
+    if (op->kind != RING_READ || result < 4000) return result;
+    reads_to_fail++;
+    return instead < 0 ? (reads_to_fail == 1 ? instead : result)
+                       : (reads_to_fail % 2 == 1 ? instead : result);
+}
+
+static void ask_with_cut_reads(const char *request, int instead)
+{
+    char *good = strdup(ask(request));
+
+    process_evict(index_dir(planted.index));
+    forget_all();
+    reads_to_fail = 0;
+    ring_set_fault(world.ring, cut_reads, &instead);
+    assert_string_equal(ask(request), good);
+    ring_set_fault(world.ring, NULL, NULL);
+    CHECK(reads_to_fail > 0);
+    free(good);
+}
+
+static const char n33[] =
+    "GET /v1/certs?q=n33.cold.example HTTP/1.1\r\nHost: x\r\n\r\n";
+
+static void what_is_left_is_read_on(void **state)
+{
+    static const int parts[] = {100, 512, 4000};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        ask_with_cut_reads(n33, parts[i]);
+        ask_with_cut_reads("GET /v1/certs?q=cold.example&subdomains=1 "
+                           "HTTP/1.1\r\nHost: x\r\n\r\n",
+                           parts[i]);
+    }
+}
+
+// A file system may open a file so, and read it not.
+static void what_is_refused_is_read_through_the_page_cache(void **state)
+{
+    (void)state;
+    cold_save_memory(world.cold);
+    ask_with_cut_reads(n33, -EINVAL);
+}
+
+static uint64_t num_resident(void)
+{
+    return process_walk_trees(index_dir(planted.index)).resident_blocks;
+}
+
+// Where memory is short a block comes into the page cache when it is wanted for
+// the second time, else at once.
+static void what_is_wanted_once_drives_nothing_out(void **state)
+{
+    uint64_t first, second;
+
+    (void)state;
+    cold_save_memory(world.cold);
+    (void)ask(n33); // dictionaries are read once
+    process_evict(index_dir(planted.index));
+    forget_all();
+    (void)ask(n33);
+    first = num_resident();
+    forget_all();
+    (void)ask(n33);
+    second = num_resident();
+    // A filter is in its place always.
+    CHECK(first <= 1);
+    CHECK(second > first);
+}
+
+// What one question read is no other's: the same memory serves all of a stream.
+static void a_stream_of_cold_names_is_right(void **state)
+{
+    struct buffer request = {0}, lines = {0};
+    char *good;
+
+    (void)state;
+    for (unsigned i = 0; i < NAMES; i++) {
+        buffer_printf(&lines, "n%u.cold.example\n", i * 7 % NAMES);
+    }
+    buffer_printf(&request,
+                  "POST /v1/certs HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                  "%zu\r\n\r\n",
+                  lines.len);
+    buffer_append(&request, buffer_bytes(&lines));
+    buffer_append_byte(&request, '\0');
+    good = strdup(ask((const char *)request.data));
+    for (int i = 0; i < 3; i++) {
+        process_evict(index_dir(planted.index));
+        forget_all();
+        assert_string_equal(ask((const char *)request.data), good);
+    }
+    free(good);
+    buffer_cleanup(&lines);
+    buffer_cleanup(&request);
+}
+
 // In a stream it is one line's.
 static void a_read_error_is_one_lines(void **state)
 {
@@ -390,8 +492,18 @@ static void a_run_cut_short_is_an_error(void **state)
     cut_short("runs", false);
 }
 
+static int open_files_saving(void **state)
+{
+    int result = open_files(state);
+
+    cold_save_memory(world.cold);
+    return result;
+}
+
+// With memory to spare, and without.
 #define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, open_files, close_files)
+    cmocka_unit_test_setup_teardown(name, open_files, close_files),            \
+        cmocka_unit_test_setup_teardown(name, open_files_saving, close_files)
 
 int main(void)
 {
@@ -399,6 +511,10 @@ int main(void)
         TEST(cold_answers_are_the_same),
         TEST(cold_blocks_are_counted),
         TEST(others_are_answered_meanwhile),
+        TEST(what_is_left_is_read_on),
+        TEST(what_is_refused_is_read_through_the_page_cache),
+        TEST(what_is_wanted_once_drives_nothing_out),
+        TEST(a_stream_of_cold_names_is_right),
         TEST(a_read_error_is_one_questions),
         TEST(a_read_error_is_one_lines),
         TEST(a_flipped_bit_is_some_questions),
