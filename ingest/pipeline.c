@@ -16,7 +16,8 @@ enum {
     // Room for logs that a list may yet bring.
     LOGS_SPARE_MIN = 4,
     LOGS_SPARE_SHARE = 4,
-    IDLE_MS = 200, // without a batch, until what waits is flushed
+    SPARE_SHARE = 8, // of --memory, for logs that need more than others
+    IDLE_MS = 200,   // without a batch, until what waits is flushed
 };
 
 struct ring_thread {
@@ -48,7 +49,8 @@ struct pipeline {
     struct fetch_shared *shared;
     struct log_slot *logs[PIPELINE_LOGS_MAX]; // those below num_logs stay
     atomic_size_t num_logs;
-    size_t logs_max; // that the memory is shared by
+    size_t logs_max;     // that the memory is shared by
+    atomic_size_t spare; // memory that no log needs now
     atomic_bool started, joining;
     struct ring_thread *threads;
     unsigned num_threads;
@@ -140,6 +142,22 @@ bool pipeline_claim_issuer(struct pipeline *pipeline,
     is_new = hash_set_add(&pipeline->issuers, fingerprint);
     (void)pthread_mutex_unlock(&pipeline->lock);
     return is_new;
+}
+
+bool pipeline_borrow(struct pipeline *pipeline, size_t bytes)
+{
+    size_t spare = atomic_load(&pipeline->spare);
+
+    do {
+        if (spare < bytes) return false;
+    } while (
+        !atomic_compare_exchange_weak(&pipeline->spare, &spare, spare - bytes));
+    return true;
+}
+
+void pipeline_give_back(struct pipeline *pipeline, size_t bytes)
+{
+    atomic_fetch_add(&pipeline->spare, bytes);
 }
 
 // ---------------------------------------------------------------- the writer
@@ -303,8 +321,8 @@ static bool open_reader(struct ring_thread *thread, struct log_slot *slot,
 {
     struct pipeline *pipeline = thread->pipeline;
     const struct pipeline_options *options = pipeline->options;
-    // A quarter of --memory is for the transaction, a quarter for stacks and
-    // what the allocator wastes.
+    // A quarter of --memory is for the transaction, a quarter for stacks, what
+    // the allocator wastes and what is lent.
     size_t memory = (size_t)(options->memory / 2 / pipeline->logs_max);
     struct reader_options reader = {
         .pipeline = pipeline,
@@ -519,6 +537,7 @@ bool pipeline_start(struct pipeline *pipeline, struct err *err)
         num_threads = (unsigned)pipeline->num_logs;
     }
     pipeline->logs_max = logs_max(pipeline);
+    atomic_store(&pipeline->spare, pipeline->options->memory / SPARE_SHARE);
     // With one thread there is nobody to hand work to.
     if (!pool_open(&pipeline->pool,
                    pipeline->options->num_threads > 1

@@ -102,6 +102,12 @@ void pipeline_write(struct pipeline *pipeline, struct batch *batch);
 MUST_USE bool pipeline_snapshot(struct pipeline *pipeline,
                                 struct snapshot **out, struct err *err);
 
+// pipeline_borrow takes so much memory of that which no log needs now; false:
+// there is not as much.  pipeline_give_back returns it, and the share of a log
+// that has ended.
+MUST_USE bool pipeline_borrow(struct pipeline *pipeline, size_t bytes);
+void pipeline_give_back(struct pipeline *pipeline, size_t bytes);
+
 // pipeline_fail ends everything: the index or memory has failed.
 void pipeline_fail(struct pipeline *pipeline, const struct err *err);
 

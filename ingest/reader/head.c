@@ -539,6 +539,7 @@ static void finish_round(struct reader *reader)
         judge(reader);
         return;
     }
+    share_narrow(reader);
     reader_show(reader);
     if (reader->config.check_archive && !reader->checked) {
         check_archive(reader);

@@ -166,7 +166,7 @@ static unsigned window(const struct reader *reader)
     size_t piece_bytes =
         reader->bytes_per_entry *
         (reader->log.api == LOG_API_STATIC ? TILE_WIDTH : reader->source.batch);
-    size_t most = reader->options.memory / 2 / (piece_bytes + 1);
+    size_t most = reader->memory / 2 / (piece_bytes + 1);
     size_t wanted =
         reader->config.archive != NULL ? 0 : 2 * (size_t)reader->connections;
 
@@ -259,4 +259,7 @@ void pieces_cleanup(struct reader *reader)
     free_pieces(reader->held);
     free_pieces(reader->spare);
     part_free(reader->spare_parts);
+    reader->pieces = reader->held = reader->spare = NULL;
+    reader->last_piece = &reader->pieces;
+    reader->spare_parts = NULL;
 }

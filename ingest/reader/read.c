@@ -292,6 +292,7 @@ void read_begin(struct reader *reader)
         reader->bytes_per_entry = 2 * BYTES_PER_ENTRY_FIRST;
     }
     reader->mode = MODE_READ;
+    share_widen(reader, reader->gaps[reader->gap].end - reader->asked);
     read_pump(reader);
 }
 
@@ -364,6 +365,9 @@ void reader_take_back(struct reader *reader, struct batch *batch)
     if (!batch->written) {
         reader_end(reader, READER_PARTIAL, &batch->err);
         return;
+    }
+    if (reader->mode == MODE_READ) {
+        share_widen(reader, reader->gaps[reader->gap].end - reader->asked);
     }
     read_pump(reader);
 }

@@ -10,13 +10,8 @@
 enum {
     CONNECTIONS_RFC6962 = 8,
     CONNECTIONS_STATIC = 16,
-    // A batch of 4,096 entries as encoded, and the pieces that wait for it.
-    BATCH_MEMORY = 6 << 20,
-    WIDTH_MIN = 256,
     // Of the memory, for the directories of zips.
     DIRECTORIES_SHARE = 16,
-    BATCHES_MIN = 3,
-    BATCH_ASKED_MIN = 32,
 };
 
 // ---------------------------------------------------------------- settling
@@ -111,47 +106,11 @@ static unsigned num_connections(const struct reader *reader)
                                              : CONNECTIONS_RFC6962;
 }
 
-// As many batches as half of the memory holds; where that are fewer than a
-// pipeline needs, smaller ones.
-static bool make_batches(struct reader *reader, struct err *err)
-{
-    size_t half = reader->options.memory / 2, size = BATCH_MEMORY;
-    size_t num;
-
-    reader->chunk_width = BATCH_ENTRIES_MAX;
-    while (reader->chunk_width > WIDTH_MIN && half < BATCHES_MIN * size) {
-        reader->chunk_width /= 2;
-        size /= 2;
-    }
-    num = half / size;
-    if (num < BATCHES_MIN) num = BATCHES_MIN;
-    if (num > READER_BATCHES_MAX) num = READER_BATCHES_MAX;
-    for (; reader->num_batches < num; reader->num_batches++) {
-        if (!batch_new(&reader->batches[reader->num_batches], reader, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// As many entries a call as leave room for two answers.
-static unsigned batch_max(const struct reader *reader)
-{
-    size_t most = reader->options.memory / 4 / (2 * BYTES_PER_ENTRY_FIRST);
-    unsigned batch = SOURCE_BATCH_MAX;
-
-    while (batch > BATCH_ASKED_MIN && batch > most) {
-        batch /= 2;
-    }
-    return batch;
-}
-
 void reader_set_source(struct reader *reader)
 {
     struct source *source = &reader->source;
 
     source_cleanup(source);
-    source->batch_max = batch_max(reader);
     source_init(source, reader->log.api);
     source->ring = reader->options.ring;
     source->key = reader->config.key;
@@ -202,7 +161,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
     reader->last_proving = &reader->proving;
     (void)pthread_mutex_init(&reader->lock, NULL);
     reader_set_source(reader);
-    if (!make_batches(reader, err) || !reader_open_asker(reader, err)) {
+    if (!share_begin(reader, err) || !reader_open_asker(reader, err)) {
         reader_free(reader);
         return false;
     }
@@ -217,10 +176,7 @@ bool reader_new(struct reader **out, const struct reader_config *config,
 void reader_free(struct reader *reader)
 {
     if (reader == NULL) return;
-    for (unsigned i = 0; i < reader->num_batches; i++) {
-        batch_free(reader->batches[i]);
-    }
-    pieces_cleanup(reader);
+    share_cleanup(reader);
     issuers_cleanup(reader);
     source_cleanup(&reader->source);
     spool_drop(reader);
@@ -289,6 +245,7 @@ static void on_closed(void *context)
     struct reader *reader = context;
 
     reader->asker = NULL;
+    share_end(reader);
     reader->totals.ended = true;
     reader_show(reader);
     reader->options.ended(reader->options.context);

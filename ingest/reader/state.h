@@ -4,6 +4,7 @@
 //   probe.c   which protocol it speaks, where nobody has said so
 //   pieces.c  what is asked for ahead; workers understand and encode it
 //   issuers.c the certificates that chains name
+//   share.c   how much memory it has
 //   read.c    entries in order: pieces -> batches -> proofs -> writer
 //   fault.c   what does not fit: search, second reading, halt, evidence
 //   spool.c   where the log proves nothing: all of it to disk first
@@ -71,6 +72,7 @@ struct reader {
     struct live live;
     struct source source;
     enum reader_mode mode;
+    size_t memory; // its share, and what it has borrowed
 
     // Settling.
     reader_step *settled; // what follows; NULL: not settling
@@ -208,6 +210,19 @@ bool probe_is_optional(const struct reader *reader);
 // probe_failed learns that no head came.  True: ask again, as `log.api` is now;
 // false: the reader has ended, in a sentence.
 bool probe_failed(struct reader *reader, const struct ask *ask);
+
+// ---------------------------------------------------------------- share.c
+
+// share_begin makes batches for the log's share of the memory; share_end gives
+// it back when the log has ended, share_cleanup frees what is left.
+MUST_USE bool share_begin(struct reader *reader, struct err *err);
+void share_end(struct reader *reader);
+void share_cleanup(struct reader *reader);
+
+// share_widen borrows memory where so many entries are still to be read;
+// share_narrow returns it, when nothing is under way.
+void share_widen(struct reader *reader, uint64_t num_left);
+void share_narrow(struct reader *reader);
 
 // ---------------------------------------------------------------- read.c
 

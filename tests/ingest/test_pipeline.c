@@ -399,6 +399,57 @@ static void what_begins_inside_of_a_page_teaches_nothing(void **state)
     testlog_stop(log);
 }
 
+// Small logs that have ended leave their memory to the large one: it is asked
+// for more at once than its share allows.
+static void memory_goes_where_it_is_needed(void **state)
+{
+    enum { NUM = 9, LARGE = 20000 };
+    struct pipeline_options options = {.num_threads = num_threads,
+                                       .retry_ms = 20000,
+                                       .memory = 160 << 20,
+                                       .proxy = ""};
+    struct timespec tick = {.tv_nsec = 2000000};
+    struct testlog *logs[NUM];
+    struct pipeline *pipeline;
+    struct index *index;
+    char *dir = make_dir();
+    time_t end = time(NULL) + RUN_SECONDS_MAX;
+
+    (void)state;
+    CHECK(index_open(&index, dir, INDEX_WRITE, NULL));
+    CHECK(pipeline_open(&pipeline, index, &options, NULL));
+    for (unsigned i = 0; i < NUM; i++) {
+        struct testlog_options made = {
+            .entries = i == 0 ? LARGE : 100, .seed = i + 1, .batch = 1024};
+        struct reader_config config = {.api_known = true};
+
+        CHECK(testlog_start(&logs[i], &made, NULL));
+        describe(&config.log, &config.key, logs[i],
+                 &(struct run){.api = TESTLOG_RFC6962});
+        CHECK(index_add_log(index, &config.log, log_key_der(config.key), NULL));
+        CHECK(pipeline_add(pipeline, &config, NULL));
+    }
+    CHECK(pipeline_start(pipeline, NULL));
+    while (!pipeline_is_done(pipeline) && time(NULL) < end) {
+        (void)nanosleep(&tick, NULL);
+    }
+    CHECK(pipeline_is_done(pipeline));
+    CHECK(pipeline_join(pipeline, NULL));
+    for (unsigned i = 0; i < NUM; i++) {
+        CHECK(pipeline_totals(pipeline, i).status == READER_COMPLETE);
+        CHECK(pipeline_totals(pipeline, i).entries ==
+              (i == 0 ? (uint64_t)LARGE : 100));
+    }
+    // By its share, a ninth of a half, of 128 each.
+    CHECK(testlog_requests(logs[0], "get-entries") < LARGE / 128 / 2);
+    pipeline_close(pipeline);
+    index_close(index);
+    for (unsigned i = 0; i < NUM; i++) {
+        testlog_stop(logs[i]);
+    }
+    drop_dir(dir);
+}
+
 static void finds_out_the_protocol(void **state)
 {
     (void)state;
@@ -914,6 +965,7 @@ int main(void)
         cmocka_unit_test(goes_on_where_it_was),
         cmocka_unit_test(ranges_are_proven_and_later_filled),
         cmocka_unit_test(what_begins_inside_of_a_page_teaches_nothing),
+        cmocka_unit_test(memory_goes_where_it_is_needed),
         cmocka_unit_test(finds_out_the_protocol),
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(faults_come_out_as_they_should),
