@@ -145,10 +145,15 @@ static void add_source(struct cursor *cursor, struct snapshot_run *held)
     cursor->sources[cursor->num_sources++] = (struct source){.held = held};
 }
 
+struct probe {
+    struct snapshot_run *held;
+    struct run_probe probe;
+};
+
 struct probing {
     struct cursor *cursor;
     struct bytes key;
-    struct run_probe *probes;
+    struct probe *probes;
 };
 
 // Asks all filters, then looks at what each of them said; where one is not in
@@ -158,26 +163,24 @@ static bool probe_runs(void *context, struct err *err)
     const struct probing *probing = context;
     struct cursor *cursor = probing->cursor;
     struct snapshot *snapshot = cursor->snapshot;
-    struct run_probe *probes = probing->probes;
+    uint64_t prefix = run_probe_prefix(probing->key);
+    struct probe *probes = probing->probes;
     size_t num = 0;
     bool ok = true;
 
     for (size_t i = 0; i < snapshot->num_runs; i++) {
-        if (run_probe(snapshot->runs[i].file->run, probing->key,
-                      &probes[num])) {
-            add_source(cursor, &snapshot->runs[i]);
-            num++;
-        }
+        probes[num].held = &snapshot->runs[i];
+        num += run_probe(snapshot->runs[i].file->run, probing->key, prefix,
+                         &probes[num].probe);
     }
-    cursor->num_sources -= num;
-    for (size_t i = 0, first = cursor->num_sources; i < num; i++) {
-        const struct source *source = &cursor->sources[first + i];
+    for (size_t i = 0; i < num; i++) {
+        const struct probe *probe = &probes[i];
 
-        if (!run_probe_pass(source->held->file->run, &probes[i], snapshot->gate,
-                            err)) {
+        if (!run_probe_pass(probe->held->file->run, &probe->probe,
+                            snapshot->gate, err)) {
             ok = false;
-        } else if (run_probe_may_have(&probes[i])) {
-            cursor->sources[cursor->num_sources++] = *source;
+        } else if (run_probe_may_have(&probe->probe)) {
+            add_source(cursor, probe->held);
         }
     }
     return ok;
@@ -187,7 +190,7 @@ static bool add_runs_with(struct cursor *cursor, struct bytes key,
                           struct err *err)
 {
     struct snapshot *snapshot = cursor->snapshot;
-    struct run_probe few[RUNS_FEW], *probes = few;
+    struct probe few[RUNS_FEW], *probes = few;
     bool ok;
 
     if (snapshot->num_runs > RUNS_FEW) {

@@ -96,13 +96,20 @@ const struct run_stat *run_stat(const struct run *run)
     return &run->stat;
 }
 
-bool run_probe(const struct run *run, struct bytes key, struct run_probe *probe)
+uint64_t run_probe_prefix(struct bytes key)
+{
+    return run_filters_prefix(key);
+}
+
+bool run_probe(const struct run *run, struct bytes key, uint64_t prefix,
+               struct run_probe *probe)
 {
     probe->hash = filter_hash(run->seed, key);
     probe->line = NULL;
     // Whoever opens it is told.
     if (lmdb_is_broken(run->env)) return true;
-    return run_filters_find(run->filters, key, probe->hash, &probe->line);
+    return run_filters_find(run->filters, key, prefix, probe->hash,
+                            &probe->line);
 }
 
 bool run_probe_pass(const struct run *run, const struct run_probe *probe,
@@ -122,7 +129,8 @@ bool run_may_have(const struct run *run, struct bytes key)
 {
     struct run_probe probe;
 
-    return run_probe(run, key, &probe) && run_probe_may_have(&probe);
+    return run_probe(run, key, run_probe_prefix(key), &probe) &&
+           run_probe_may_have(&probe);
 }
 
 bool run_check_filters(const struct run *run, struct err *err)

@@ -85,12 +85,14 @@ bool run_may_have(const struct run *run, struct bytes key);
 
 // A question to a run's filters, in two steps, so that a caller asks many runs
 // at the cost of one: run_probe is false when the run lacks the key, and else
-// brings near what run_probe_may_have looks at.
+// brings near what run_probe_may_have looks at.  `prefix` is the key's
+// run_probe_prefix.
 struct run_probe {
     const uint8_t *line;
     uint64_t hash;
 };
-bool run_probe(const struct run *run, struct bytes key,
+uint64_t run_probe_prefix(struct bytes key);
+bool run_probe(const struct run *run, struct bytes key, uint64_t prefix,
                struct run_probe *probe);
 bool run_probe_may_have(const struct run_probe *probe);
 

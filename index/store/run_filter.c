@@ -28,11 +28,11 @@ void run_filters_cleanup(struct run_filters *filters)
     if (filters->env == NULL) return;
     lmdb_abort(filters->txn);
     free(filters->parts);
+    free(filters->prefixes);
     (void)pthread_mutex_destroy(&filters->mutex);
 }
 
-// The first bytes of a key in a number that sorts as they do.
-static uint64_t prefix_of(struct bytes key)
+uint64_t run_filters_prefix(struct bytes key)
 {
     uint64_t prefix = 0;
 
@@ -60,7 +60,7 @@ static bool add_part(struct run_filters *filters, size_t most,
         *filter_bytes > filters->stat->filter_bytes) {
         return run_damaged(filters->path, "a filter cannot be read", err);
     }
-    part->prefix = prefix_of(last_key);
+    filters->prefixes[filters->num_parts] = run_filters_prefix(last_key);
     part->last_key = last_key;
     part->block = block;
     atomic_init(&part->state, FILTER_UNKNOWN);
@@ -77,7 +77,10 @@ static bool read_tree(struct run_filters *filters, struct err *err)
     bool found = true, ok = true;
 
     filters->parts = calloc(most, sizeof *filters->parts);
-    if (filters->parts == NULL) return run_no_memory(filters->path, err);
+    filters->prefixes = calloc(most, sizeof *filters->prefixes);
+    if (filters->parts == NULL || filters->prefixes == NULL) {
+        return run_no_memory(filters->path, err);
+    }
     if (!lmdb_begin(&filters->txn, filters->env, false, err) ||
         !lmdb_cursor_open(&cursor, filters->txn, filters->db, err)) {
         return false;
@@ -112,11 +115,34 @@ static int load(struct run_filters *filters, struct err *err)
 
 // ------------------------------------------------------------ asking
 
-static bool is_before(const struct filter_part *part, uint64_t prefix,
-                      struct bytes key)
+// The first part, or the end, whose last key is not below `key`.  What `key`
+// is makes no branch of the first search: none can be foreseen.
+static size_t find_part(const struct run_filters *filters, struct bytes key,
+                        uint64_t prefix)
 {
-    if (part->prefix != prefix) return part->prefix < prefix;
-    return bytes_compare(part->last_key, key) < 0;
+    const uint64_t *prefixes = filters->prefixes;
+    size_t at = 0, num = filters->num_parts;
+
+    while (num > 0) {
+        size_t half = (num + 1) / 2;
+
+        at += prefixes[at + half - 1] < prefix ? half : 0;
+        num -= half;
+    }
+    if (at == filters->num_parts || prefixes[at] != prefix) return at;
+    num = filters->num_parts - at;
+    while (num > 0) {
+        size_t half = num / 2;
+
+        if (prefixes[at + half] == prefix &&
+            bytes_compare(filters->parts[at + half].last_key, key) < 0) {
+            at += half + 1;
+            num -= half + 1;
+        } else {
+            num = half;
+        }
+    }
+    return at;
 }
 
 // Checks a filter the first time: its pages come in one read, not in ten.
@@ -137,28 +163,18 @@ static int check_part(struct filter_part *part)
 }
 
 bool run_filters_find(struct run_filters *filters, struct bytes key,
-                      uint64_t hash, const uint8_t **line)
+                      uint64_t prefix, uint64_t hash, const uint8_t **line)
 {
-    uint64_t prefix = prefix_of(key);
-    struct filter_part *part = filters->parts;
-    size_t num = filters->num_parts;
+    struct filter_part *part;
+    size_t at;
     int state = atomic_load_explicit(&filters->state, memory_order_acquire);
 
     *line = NULL;
-    if (state == FILTER_UNKNOWN) {
-        state = load(filters, NULL);
-        part = filters->parts;
-        num = filters->num_parts;
-    }
+    if (state == FILTER_UNKNOWN) state = load(filters, NULL);
     if (state != FILTER_GOOD) return true;
-    if (num == 0 || is_before(&part[num - 1], prefix, key)) return false;
-    // The first whose last key is not below `key`.
-    while (num > 1) {
-        size_t half = num / 2;
-
-        if (is_before(&part[half - 1], prefix, key)) part += half;
-        num -= half;
-    }
+    at = find_part(filters, key, prefix);
+    if (at == filters->num_parts) return false;
+    part = &filters->parts[at];
     state = atomic_load_explicit(&part->state, memory_order_acquire);
     if (state == FILTER_UNKNOWN) state = check_part(part);
     if (state != FILTER_GOOD) return true;

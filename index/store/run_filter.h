@@ -18,7 +18,6 @@
 #include "index/store/run.h"
 
 struct filter_part {
-    uint64_t prefix; // of the last key, as run_filter.c has it
     struct bytes last_key, block;
     atomic_int state; // enum filter_state
 };
@@ -32,6 +31,7 @@ struct run_filters {
     atomic_int state;     // enum filter_state, of `parts`
     struct lmdb_txn *txn; // what parts point to lives as long
     struct filter_part *parts;
+    uint64_t *prefixes; // of their last keys, run_filters_prefix
     size_t num_parts;
 };
 
@@ -40,10 +40,14 @@ void run_filters_init(struct run_filters *filters, struct lmdb *env, lmdb_db db,
                       const char *path, const struct run_stat *stat);
 void run_filters_cleanup(struct run_filters *filters);
 
-// run_filters_find finds the line that tells of a key, whose hash it is under
-// the run's seed; NULL when nothing tells.  False: the run lacks the key.
+// run_filters_prefix is the front of a key as a number that sorts as keys do.
+uint64_t run_filters_prefix(struct bytes key);
+
+// run_filters_find finds the line that tells of a key, whose front and whose
+// hash under the run's seed these are; NULL when nothing tells.  False: the run
+// lacks the key.
 bool run_filters_find(struct run_filters *filters, struct bytes key,
-                      uint64_t hash, const uint8_t **line);
+                      uint64_t prefix, uint64_t hash, const uint8_t **line);
 
 // run_filters_check checks all of them.
 MUST_USE bool run_filters_check(struct run_filters *filters, struct err *err);
