@@ -154,17 +154,28 @@ static uint64_t equals(uint64_t word, uint8_t c)
     return below(word ^ UINT64_MAX / 255 * c, 1);
 }
 
+// Of eight bytes at `at`: whether one is not plain.
+static bool has_odd(const uint8_t *at)
+{
+    uint64_t word, odd;
+
+    memcpy(&word, at, sizeof word);
+    odd = word | below(word, 0x20) | equals(word, '"') | equals(word, '\\') |
+          equals(word, 0x7f);
+    return (odd & UINT64_MAX / 255 * 0x80) != 0;
+}
+
 bool json_is_plain(struct bytes bytes)
 {
     enum { STEP = 8 };
 
-    for (; bytes.len >= STEP; (void)bytes_skip(&bytes, STEP)) {
-        uint64_t word, odd;
+    if (bytes.len >= STEP) {
+        const uint8_t *last = bytes.data + bytes.len - STEP;
 
-        memcpy(&word, bytes.data, sizeof word);
-        odd = word | below(word, 0x20) | equals(word, '"') |
-              equals(word, '\\') | equals(word, 0x7f);
-        if ((odd & UINT64_MAX / 255 * 0x80) != 0) return false;
+        for (const uint8_t *at = bytes.data; at < last; at += STEP) {
+            if (has_odd(at)) return false;
+        }
+        return !has_odd(last); // some of them for the second time
     }
     for (size_t i = 0; i < bytes.len; i++) {
         uint8_t byte = bytes.data[i];
