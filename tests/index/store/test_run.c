@@ -376,6 +376,54 @@ static void filters_never_hide_a_key(void **state)
     run_close(run);
 }
 
+enum { ALIKE = 150000, OTHERS = 40000 }; // a filter has 32,704 keys
+
+// Before, among and behind keys that are the same in their first eight bytes.
+static struct bytes key_among_alike(uint8_t key[12], uint32_t i)
+{
+    memset(key, 'm', 12);
+    key[0] = 1;
+    if (i < OTHERS) {
+        bytes_put_uint(key + 1, i, 7);
+    } else if (i < OTHERS + ALIKE) {
+        bytes_put_uint(key + 8, i, 4);
+    } else {
+        bytes_put_uint(key + 1, (uint64_t)'n' << 48 | i, 7);
+    }
+    return bytes_of(key, 12);
+}
+
+static void filters_are_found_among_keys_that_begin_alike(void **state)
+{
+    const struct hit hit = {1, 1};
+    struct run_writer *writer;
+    struct run_stat stat;
+    struct run *run;
+    struct err err = {0};
+    uint8_t key[12];
+    size_t yes = 0;
+
+    (void)state;
+    (void)unlink(path_of("run"));
+    assert_true(run_writer_open(&writer, path_of("run"), 1, 2, &err));
+    for (uint32_t i = 0; i < ALIKE + 2 * OTHERS; i++) {
+        CHECK(run_writer_add(writer, key_among_alike(key, i), &hit, 1, &err));
+    }
+    assert_true(run_writer_finish(writer, &stat, &err));
+    run_writer_close(writer);
+    assert_true(run_open(&run, path_of("run"), &err));
+    for (uint32_t i = 0; i < ALIKE + 2 * OTHERS; i++) {
+        CHECK(run_may_have(run, key_among_alike(key, i)));
+    }
+    for (uint32_t i = 0; i < 10000; i++) {
+        (void)key_among_alike(key, OTHERS);
+        bytes_put_uint(key + 8, UINT64_C(0x70000000) + i, 4);
+        yes += run_may_have(run, bytes_of(key, sizeof key));
+    }
+    assert_true(yes < 200);
+    run_close(run);
+}
+
 // Many threads may be the first to ask.
 static void *ask(void *context)
 {
@@ -725,6 +773,7 @@ int main(void)
         cmocka_unit_test(a_block_is_named_before_it_is_touched),
         cmocka_unit_test(names_no_block_that_is_not_needed),
         cmocka_unit_test(filters_never_hide_a_key),
+        cmocka_unit_test(filters_are_found_among_keys_that_begin_alike),
         cmocka_unit_test(filters_are_asked_by_many),
         cmocka_unit_test(a_damaged_filter_hides_nothing),
         cmocka_unit_test(a_look_up_touches_one_block),
