@@ -554,16 +554,14 @@ static bool find_frame(const struct segment_reader *reader, uint64_t id,
     return false;
 }
 
-static bool unpack(struct segment_reader *reader, const struct frame *frame,
+static bool unpack(struct segment_reader *reader,
+                   const struct segment_record_place *place,
                    struct bytes *plain, struct err *err)
 {
     const struct segment *segment = reader->segment;
-    const struct place *place = &reader->records;
-    const uint8_t *at =
-        place->block.data + (frame->packed.data - place->held.data);
 
-    if (segment_shared_unpack(reader->shared, segment, segment->dictionary, at,
-                              frame, plain, err)) {
+    if (segment_shared_unpack(reader->shared, segment, segment->dictionary,
+                              place->in_file, &place->frame, plain, err)) {
         return true;
     }
     return err->code == ERR_MEMORY
@@ -700,6 +698,8 @@ bool segment_locate(struct segment_reader *reader, uint64_t id,
     if (!find_frame(reader, id, &out->frame, &out->at)) {
         return entry_damaged(reader, id, "its block cannot be read", err);
     }
+    out->in_file = reader->records.block.data +
+                   (frame->packed.data - reader->records.held.data);
     raw_at = frame->raws.len / frame->num * out->at;
     bring_near(frame->packed.data, frame->packed.len);
     bring_near(frame->raws.data + raw_at, frame->raws.len - raw_at < RECORD_LEN
@@ -719,7 +719,7 @@ bool segment_read_at(struct segment_reader *reader, uint64_t id,
     *record = (struct record){.facts = *facts};
     record->facts.group = (struct sha256_hash){0};
     if (!have_tables(reader, err)) return false;
-    if (!unpack(reader, &place->frame, &texts, err)) {
+    if (!unpack(reader, place, &texts, err)) {
         return err_wrap(err, "entry %" PRIu64, id);
     }
     if (!read_record(reader, &place->frame, texts, place->at, facts->group_mark,

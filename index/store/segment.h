@@ -151,10 +151,12 @@ MUST_USE bool segment_read(struct segment_reader *reader, uint64_t id,
                            struct record *record, struct bytes *plain,
                            struct err *err);
 
-// Where a record lies: good as long as the segment is open.
+// Where a record lies: good as long as the segment is open and what a gate
+// fetched.
 struct segment_record_place {
     struct frame frame;
-    size_t at; // in the frame
+    const uint8_t *in_file; // where its packed bytes lie in the file's mapping
+    size_t at;              // in the frame
 };
 
 // segment_locate finds a record, and has what segment_read_at looks at fetched
