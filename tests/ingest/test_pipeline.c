@@ -528,6 +528,10 @@ static const struct {
     {"flip-tile=100", STATIC, 600, READER_COMPLETE, 600, NULL, NULL, true},
     {"leaf-index=5", STATIC, 300, READER_COMPLETE, 300, NULL, NULL, false},
     {"sth-time=0", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
+    {"sth-time=9223372036854775807", BOTH, 300, READER_COMPLETE, 300, NULL,
+     NULL, true},
+    {"sth-time=18446744073709551615", STATIC, 300, READER_COMPLETE, 300, NULL,
+     NULL, true},
     {"http-429-every=9", BOTH, 300, READER_COMPLETE, 300, NULL, NULL, true},
     {"trail-every=3", BOTH, 700, READER_COMPLETE, 700, NULL, NULL, true},
     // What is no answer.
