@@ -80,10 +80,7 @@ uint64_t bulk_take_number(struct index *index)
 static void free_chunks(struct bulk_set *set, size_t left)
 {
     while (set->num_made > left) {
-        struct bulk_chunk *slot = &set->chunks[--set->num_made];
-
-        chunk_free(slot->chunk);
-        buffer_cleanup(&slot->served);
+        chunk_free(set->chunks[--set->num_made]);
     }
 }
 
@@ -91,7 +88,11 @@ static void set_cleanup(struct bulk_set *set)
 {
     bulk_free_segments(set);
     free_chunks(set, 0);
+    while (set->proofs_made > 0) {
+        buffer_cleanup(&set->proofs[--set->proofs_made].served);
+    }
     free(set->chunks);
+    free(set->proofs);
     *set = (struct bulk_set){0};
 }
 
@@ -104,77 +105,111 @@ static void set_reset(struct bulk_set *set)
 
     bulk_free_segments(set);
     for (size_t i = 0; i < set->num_chunks; i++) {
-        struct bulk_chunk slot = set->chunks[i];
-        uint64_t room = SPARE_BYTES + chunk_num_entries(slot.chunk) *
+        struct chunk *chunk = set->chunks[i];
+        uint64_t room = SPARE_BYTES + chunk_num_entries(chunk) *
                                           (uint64_t)SPARE_BYTES_AN_ENTRY;
 
-        if (chunk_size_bytes(slot.chunk) > room) {
-            chunk_free(slot.chunk);
-            buffer_cleanup(&slot.served);
+        if (chunk_size_bytes(chunk) > room) {
+            chunk_free(chunk);
             continue;
         }
-        chunk_reset(slot.chunk, &no_log, 0);
-        set->chunks[kept++] = slot;
+        chunk_reset(chunk, &no_log, 0);
+        set->chunks[kept++] = chunk;
     }
     set->num_made = kept;
     set->num_chunks = 0;
+    set->num_proofs = 0;
     set->num_entries = 0;
     set->num_bytes = 0;
     set->held_bytes = 0;
 }
 
-// The place of the next chunk, with an empty one in it.
-static struct bulk_chunk *next_slot(struct bulk_set *set, struct err *err)
+// Makes room for one more element of an array.
+static bool grow(void *array, size_t *size, size_t num, size_t each)
 {
-    struct bulk_chunk *slot;
+    void **slot = array;
+    size_t more = *size == 0 ? 64 : *size * 2;
+    void *larger;
 
-    if (set->num_chunks < set->num_made) return &set->chunks[set->num_chunks];
-    if (set->num_made == set->size_chunks) {
-        size_t size = set->size_chunks == 0 ? 64 : 2 * set->size_chunks;
-
-        slot = realloc(set->chunks, size * sizeof *slot);
-        if (slot == NULL) {
-            (void)no_memory(err);
-            return NULL;
-        }
-        set->chunks = slot;
-        set->size_chunks = size;
-    }
-    slot = &set->chunks[set->num_made];
-    *slot = (struct bulk_chunk){0};
-    if (!chunk_new(&slot->chunk, err)) return NULL;
-    set->num_made++;
-    return slot;
+    if (num < *size) return true;
+    larger = realloc(*slot, more * each);
+    if (larger == NULL) return false;
+    *slot = larger;
+    *size = more;
+    return true;
 }
 
-static bool take_chunk(struct bulk *bulk, struct chunk *chunk,
-                       const struct chunk_proof *proof, struct err *err)
+static bool take_chunk(struct bulk *bulk, struct chunk *chunk, struct err *err)
 {
     struct bulk_set *set = &bulk->filling;
-    struct bulk_chunk *slot;
+    struct chunk *taken;
 
-    if (chunk->num_entries == 0) return true;
-    slot = next_slot(set, err);
-    if (slot == NULL) return false;
-    slot->proof = *proof;
-    buffer_reset(&slot->served);
-    buffer_append(&slot->served, proof->head.served);
-    if (!buffer_ok(&slot->served)) return no_memory(err);
-    slot->proof.head.served = buffer_bytes(&slot->served);
-    chunk_swap(slot->chunk, chunk);
+    if (set->num_chunks == set->num_made) {
+        if (!grow(&set->chunks, &set->size_chunks, set->num_made,
+                  sizeof(struct chunk *))) {
+            return no_memory(err);
+        }
+        if (!chunk_new(&set->chunks[set->num_made], err)) return false;
+        set->num_made++;
+    }
+    taken = set->chunks[set->num_chunks++];
+    chunk_swap(taken, chunk);
     if (chunk->bodies.data == NULL) chunk->bodies = bulk_take_spare(bulk);
-    if (set->num_chunks++ == 0) {
+    set->num_entries += taken->num_entries;
+    set->held_bytes += taken->bodies.size;
+    set->num_bytes += chunk_size_bytes(taken) - taken->bodies.size +
+                      taken->num_keys * SORT_BYTES_A_KEY / 2;
+    return true;
+}
+
+// Takes over what a proof is of.
+static bool take_proven(struct bulk *bulk, struct chunk *const *chunks,
+                        size_t num, const struct chunk_proof *proof,
+                        struct err *err)
+{
+    struct bulk_set *set = &bulk->filling;
+    struct bulk_proof *taken;
+
+    if (!grow(&set->proofs, &set->size_proofs, set->num_proofs,
+              sizeof *set->proofs)) {
+        return no_memory(err);
+    }
+    taken = &set->proofs[set->num_proofs];
+    if (set->num_proofs == set->proofs_made) {
+        *taken = (struct bulk_proof){0};
+        set->proofs_made++;
+    }
+    taken->proof = *proof;
+    taken->first = set->num_chunks;
+    buffer_reset(&taken->served);
+    buffer_append(&taken->served, proof->head.served);
+    if (!buffer_ok(&taken->served)) return no_memory(err);
+    taken->proof.head.served = buffer_bytes(&taken->served);
+    for (size_t i = 0; i < num; i++) {
+        if (chunks[i]->num_entries == 0) continue;
+        if (!take_chunk(bulk, chunks[i], err)) return false;
+    }
+    taken->num_chunks = set->num_chunks - taken->first;
+    if (taken->num_chunks == 0) return true;
+    set->num_bytes += sizeof *taken;
+    if (set->num_proofs++ == 0) {
         (void)clock_gettime(CLOCK_MONOTONIC, &set->since);
     }
-    set->num_entries += slot->chunk->num_entries;
-    set->held_bytes += slot->chunk->bodies.size;
-    set->num_bytes += chunk_size_bytes(slot->chunk) - slot->chunk->bodies.size +
-                      sizeof *slot +
-                      slot->chunk->num_keys * SORT_BYTES_A_KEY / 2;
     return true;
 }
 
 // ------------------------------------------------------------ to the tail
+
+static uint64_t entries_of(const struct bulk_set *set, size_t proof)
+{
+    const struct bulk_proof *p = &set->proofs[proof];
+    uint64_t num = 0;
+
+    for (size_t i = 0; i < p->num_chunks; i++) {
+        num += set->chunks[p->first + i]->num_entries;
+    }
+    return num;
+}
 
 static bool write_tail(struct index *index, const struct bulk_set *set,
                        struct err *err)
@@ -182,17 +217,19 @@ static bool write_tail(struct index *index, const struct bulk_set *set,
     size_t i = 0;
     bool ok = true;
 
-    while (ok && i < set->num_chunks) {
+    while (ok && i < set->num_proofs) {
         uint64_t num = 0;
         struct writing w;
 
         if (!writing_begin(&w, index, err)) return false;
-        while (ok && i < set->num_chunks &&
-               (num == 0 || num + set->chunks[i].chunk->num_entries <=
-                                TAIL_ENTRIES_A_TRANSACTION)) {
-            num += set->chunks[i].chunk->num_entries;
-            ok = writing_append(&w, set->chunks[i].chunk, &set->chunks[i].proof,
-                                true, err);
+        while (ok && i < set->num_proofs &&
+               (num == 0 ||
+                num + entries_of(set, i) <= TAIL_ENTRIES_A_TRANSACTION)) {
+            const struct bulk_proof *p = &set->proofs[i];
+
+            num += entries_of(set, i);
+            ok = writing_append(&w, set->chunks + p->first, p->num_chunks,
+                                &p->proof, true, err);
             i++;
         }
         ok = writing_end(&w, ok, err);
@@ -363,7 +400,7 @@ static bool feed(struct index *index, bool *fed, struct err *err)
 }
 
 bool bulk_append(struct index *index, struct chunk *const *chunks,
-                 const struct chunk_proof *proofs, size_t num_chunks,
+                 const struct chunk_proof *proofs, size_t num_proofs,
                  struct err *err)
 {
     struct bulk *bulk = &index->bulk;
@@ -372,8 +409,11 @@ bool bulk_append(struct index *index, struct chunk *const *chunks,
 
     (void)pthread_mutex_lock(&bulk->append_mutex);
     ok = check_flushed(bulk, false, err);
-    for (size_t i = 0; ok && i < num_chunks; i++) {
-        ok = take_chunk(bulk, chunks[i], &proofs[i], err);
+    for (size_t i = 0; ok && i < num_proofs; i++) {
+        size_t num = chunk_proof_num(&proofs[i]);
+
+        ok = take_proven(bulk, chunks, num, &proofs[i], err);
+        chunks += num;
     }
     ok = ok && feed(index, &fed, err);
     if (ok && set->num_chunks > 0) {

@@ -34,19 +34,23 @@
 enum {
     BULK_SEGMENTS_MAX = 16, // written at once
     BULK_SPARES_MAX = 64,
+    BULK_NUMBERS_KEPT = 256,
 };
 
-struct bulk_chunk {
-    struct chunk *chunk;
+// A proof and the chunks that it is of.
+struct bulk_proof {
     struct chunk_proof proof;
-    struct buffer served; // bytes of the proof's head
+    struct buffer served;     // bytes of the proof's head
+    size_t first, num_chunks; // in the set
 };
 
 // Chunks that are flushed together.  Those of the last time stay behind them,
 // emptied: their memory goes to whoever appends, in exchange for a full one.
 struct bulk_set {
-    struct bulk_chunk *chunks;
+    struct chunk **chunks;
     size_t num_chunks, num_made, size_chunks;
+    struct bulk_proof *proofs;
+    size_t num_proofs, proofs_made, size_proofs;
     uint64_t num_entries;
     uint64_t num_bytes;    // without bodies
     uint64_t held_bytes;   // of bodies that no segment was given
@@ -56,8 +60,14 @@ struct bulk_set {
     uint64_t first_id; // 0: not known yet
     struct bulk_segment *segments, *last_segment;
     size_t num_segments;
-    size_t num_fed; // chunks
+    size_t num_fed; // proofs
     uint64_t entries_fed;
+};
+
+// An issuer's number, once it is on the disk.
+struct bulk_number {
+    struct sha256_hash issuer;
+    uint32_t number; // and 1; 0: none
 };
 
 struct bulk {
@@ -73,6 +83,7 @@ struct bulk {
     pthread_mutex_t append_mutex; // of what follows
     struct bulk_set filling;
     bool loading; // the last set had no room for more
+    struct bulk_number numbers[BULK_NUMBERS_KEPT]; // by the issuer
 
     pthread_mutex_t flush_mutex; // of what follows
     pthread_cond_t flush_changed;
@@ -114,7 +125,7 @@ void bulk_close(struct index *index);
 
 // bulk_append is index_append of an index that has room for waiting.
 MUST_USE bool bulk_append(struct index *index, struct chunk *const *chunks,
-                          const struct chunk_proof *proofs, size_t num_chunks,
+                          const struct chunk_proof *proofs, size_t num_proofs,
                           struct err *err);
 
 // bulk_take_number gives the number of a new file.

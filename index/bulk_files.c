@@ -32,16 +32,17 @@ static bool add_issuer_key(void *context, struct bytes key, uint64_t entry,
 static bool find_issuers(struct flush *flush, struct writing *w,
                          struct err *err)
 {
+    struct tail_issuer_memory memory = {0};
     struct index *index = flush->index;
 
     flush->first_id = w->counts.next_id;
     flush->end_id = flush->first_id;
     for (size_t i = 0; i < flush->set->num_chunks; i++) {
-        const struct chunk *chunk = flush->set->chunks[i].chunk;
+        const struct chunk *chunk = flush->set->chunks[i];
 
         flush->adding_id = flush->end_id;
-        if (!tail_each_issuer_key(&index->tail, w->txn, chunk, add_issuer_key,
-                                  flush, err)) {
+        if (!tail_each_issuer_key(&index->tail, w->txn, chunk, &memory,
+                                  add_issuer_key, flush, err)) {
             return false;
         }
         flush->end_id += chunk->num_entries;
@@ -85,7 +86,7 @@ static bool sort_keys(struct flush *flush, struct err *err)
     uint64_t id = flush->first_id;
 
     for (size_t i = 0; i < flush->set->num_chunks; i++) {
-        const struct chunk *chunk = flush->set->chunks[i].chunk;
+        const struct chunk *chunk = flush->set->chunks[i];
 
         for (size_t k = 0; k < chunk->num_keys; k++) {
             const struct chunk_key *key = &chunk->keys[k];
@@ -146,10 +147,11 @@ static bool note_chunks(struct flush *flush, struct writing *w, struct err *err)
         err_set(err, ERR_INDEX, "%s: entries came in while others were written",
                 index->dir);
 
-    for (size_t i = 0; ok && i < flush->set->num_chunks; i++) {
-        const struct bulk_chunk *chunk = &flush->set->chunks[i];
+    for (size_t i = 0; ok && i < flush->set->num_proofs; i++) {
+        const struct bulk_proof *proof = &flush->set->proofs[i];
 
-        ok = writing_append(w, chunk->chunk, &chunk->proof, false, err);
+        ok = writing_append(w, flush->set->chunks + proof->first,
+                            proof->num_chunks, &proof->proof, false, err);
     }
     for (const struct bulk_segment *segment = flush->set->segments;
          ok && segment != NULL; segment = segment->next) {

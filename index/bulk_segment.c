@@ -18,6 +18,7 @@ enum {
 struct bulk_input {
     struct bulk_input *next;
     struct chunk *chunk;
+    bool is_first;     // of those that are proven as one
     uint32_t *numbers; // the index's, of the chunk's issuers
 };
 
@@ -311,6 +312,50 @@ bool bulk_find_first_id(struct index *index, struct bulk_set *set,
     return ok;
 }
 
+static bool number_issuers(struct index *index, struct writing *w,
+                           struct bulk_input *input, struct err *err)
+{
+    const struct chunk *chunk = input->chunk;
+
+    input->numbers = calloc(chunk->num_issuers + 1, sizeof *input->numbers);
+    if (input->numbers == NULL) return no_memory(err);
+    for (size_t i = 0; i < chunk->num_issuers; i++) {
+        const struct sha256_hash *issuer = &chunk->issuers[i];
+        struct bulk_number *kept =
+            &index->bulk.numbers[issuer->bytes[0] % BULK_NUMBERS_KEPT];
+        uint32_t number;
+
+        if (kept->number == 0 || !sha256_equal(&kept->issuer, issuer)) {
+            if (!tail_number_issuer(&index->tail, w->txn, issuer, &w->counts,
+                                    &number, err)) {
+                return false;
+            }
+            *kept = (struct bulk_number){*issuer, number + 1};
+        }
+        input->numbers[i] = kept->number - 1;
+    }
+    return true;
+}
+
+// What a proof is of, as the segments take it.
+static bool make_some(struct index *index, struct writing *w,
+                      const struct bulk_set *set,
+                      const struct bulk_proof *proof, struct bulk_input ***last,
+                      struct err *err)
+{
+    for (size_t i = 0; i < proof->num_chunks; i++) {
+        struct bulk_input *input = calloc(1, sizeof *input);
+
+        if (input == NULL) return no_memory(err);
+        **last = input;
+        *last = &input->next;
+        input->chunk = set->chunks[proof->first + i];
+        input->is_first = i == 0;
+        if (!number_issuers(index, w, input, err)) return false;
+    }
+    return true;
+}
+
 // What is to be fed, with numbers, in a transaction of its own: most of the
 // time all issuers have theirs, and nothing is put on the disk.
 static bool make_inputs(struct index *index, const struct bulk_set *set,
@@ -321,18 +366,8 @@ static bool make_inputs(struct index *index, const struct bulk_set *set,
     bool ok = true;
 
     if (!writing_begin(&w, index, err)) return false;
-    for (size_t i = set->num_fed; ok && i < set->num_chunks; i++) {
-        struct bulk_input *input = calloc(1, sizeof *input);
-
-        if (input == NULL) {
-            ok = no_memory(err);
-            break;
-        }
-        *last = input;
-        last = &input->next;
-        input->chunk = set->chunks[i].chunk;
-        ok = tail_number_issuers(&index->tail, w.txn, input->chunk, &w.counts,
-                                 &input->numbers, err);
+    for (size_t i = set->num_fed; ok && i < set->num_proofs; i++) {
+        ok = make_some(index, &w, set, &set->proofs[i], &last, err);
     }
     if (ok && w.counts.next_issuer == w.before.next_issuer) {
         writing_drop(&w);
@@ -395,14 +430,14 @@ static bool feed_input(struct index *index, struct bulk_set *set,
     struct bulk_segment *segment = set->last_segment;
     uint64_t num = input->chunk->num_entries;
 
-    if ((segment == NULL || segment->num_entries >= bulk->segment_entries) &&
+    if (input->is_first &&
+        (segment == NULL || segment->num_entries >= bulk->segment_entries) &&
         !begin_segment(index, set, set->first_id + set->entries_fed, err)) {
         return false;
     }
     segment = set->last_segment;
     segment->num_entries += num;
     set->entries_fed += num;
-    set->num_fed++;
     (void)pthread_mutex_lock(&bulk->flush_mutex);
     bulk->body_bytes += input->chunk->bodies.size;
     *segment->last = input;
@@ -419,7 +454,7 @@ static bool feed_inputs(struct index *index, struct bulk_set *set,
     struct bulk_input *inputs = NULL;
     bool ok;
 
-    if (set->num_fed == set->num_chunks) return true;
+    if (set->num_fed == set->num_proofs) return true;
     ok = bulk_find_first_id(index, set, err) &&
          make_inputs(index, set, &inputs, err);
     while (inputs != NULL) {
@@ -430,6 +465,7 @@ static bool feed_inputs(struct index *index, struct bulk_set *set,
         ok = ok && feed_input(index, set, input, err);
         if (!ok) free_input(input);
     }
+    set->num_fed = set->num_proofs;
     set->held_bytes = 0;
     return ok;
 }

@@ -107,11 +107,12 @@ MUST_USE bool writing_begin(struct writing *w, struct index *index,
 MUST_USE bool writing_end(struct writing *w, bool ok, struct err *err);
 void writing_drop(struct writing *w);
 
-// writing_append puts a chunk in the catalogue and, with `tail`, its entries in
-// the tail; without, they are in a segment and a run that the caller names.
-MUST_USE bool writing_append(struct writing *w, struct chunk *chunk,
-                             const struct chunk_proof *proof, bool tail,
-                             struct err *err);
+// writing_append puts what a proof is of, `num` chunks, in the catalogue and,
+// with `tail`, its entries in the tail; without, they are in a segment and a
+// run that the caller names.
+MUST_USE bool writing_append(struct writing *w, struct chunk *const *chunks,
+                             size_t num, const struct chunk_proof *proof,
+                             bool tail, struct err *err);
 
 // snapshot_record reads an entry's record, in `arena`, with its plain payload;
 // of a segment's facts.group may be missing (segment.h), group_mark is set.

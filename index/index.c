@@ -517,64 +517,102 @@ bool index_add_issuer(struct index *index, struct bytes der, struct err *err)
 
 // ------------------------------------------------------------ append
 
-bool writing_append(struct writing *w, struct chunk *chunk,
+// The frontier behind the chunks; false: they do not follow one another, or do
+// not lie under the head.
+static bool follow(struct merkle_frontier *end, struct chunk *const *chunks,
+                   size_t num, const struct chunk_proof *proof)
+{
+    *end = proof->left;
+    for (size_t i = 0; i < num; i++) {
+        const struct chunk *chunk = chunks[i];
+
+        if (chunk->log != chunks[0]->log || chunk->first != end->size) {
+            return false;
+        }
+        merkle_append_many(end,
+                           (const struct sha256_hash *)chunk->leaf_hashes.data,
+                           chunk->leaf_hashes.len / SHA256_LEN);
+    }
+    return end->size <= proof->head.size;
+}
+
+// Counts the entries, and puts them in the tail.
+static bool append_entries(struct writing *w, struct chunk *const *chunks,
+                           size_t num, struct index_log *log, bool tail,
+                           struct err *err)
+{
+    for (size_t i = 0; i < num; i++) {
+        struct chunk *chunk = chunks[i];
+
+        log->unparsed += chunk->num_unparsed;
+        if (tail) {
+            if (!tail_append(&w->index->tail, w->txn, chunk, &w->counts, err)) {
+                return false;
+            }
+            // One codec does for all.
+            if (i + 1 < num && chunks[i + 1]->codec == NULL) {
+                chunks[i + 1]->codec = chunk->codec;
+                chunk->codec = NULL;
+            }
+            continue;
+        }
+        w->counts.next_id += chunk->num_entries;
+        w->counts.unparsed += chunk->num_unparsed;
+    }
+    return true;
+}
+
+bool writing_append(struct writing *w, struct chunk *const *chunks, size_t num,
                     const struct chunk_proof *proof, bool tail, struct err *err)
 {
     const struct index *index = w->index;
-    struct chunk_info info = {.log = chunk->log,
-                              .first = chunk->first,
-                              .num_entries = chunk->num_entries,
+    struct chunk_info info = {.log = chunks[0]->log,
+                              .first = chunks[0]->first,
                               .id = w->counts.next_id,
                               .proof = *proof};
-    struct merkle_frontier end = proof->left;
+    struct merkle_frontier end;
     struct buffer key_der = {0};
     struct index_log log;
     bool ok;
 
-    if (chunk->num_entries == 0) return true;
-    merkle_append_many(&end,
-                       (const struct sha256_hash *)chunk->leaf_hashes.data,
-                       chunk->leaf_hashes.len / SHA256_LEN);
-    if (proof->left.size != chunk->first || end.size > proof->head.size) {
+    if (!follow(&end, chunks, num, proof)) {
         return err_set(err, ERR_INDEX,
                        "entries from %" PRIu64 " do not lie under their head",
-                       chunk->first);
+                       info.first);
     }
-    if (w->counts.next_id + chunk->num_entries > POSTING_ID_MAX) {
+    info.num_entries = end.size - info.first;
+    if (info.num_entries == 0) return true;
+    if (w->counts.next_id + info.num_entries > POSTING_ID_MAX) {
         return err_set(err, ERR_INDEX,
                        "the index holds all that it can number");
     }
-    ok = load_log(w, chunk->log, &log, &key_der, err) &&
+    ok = load_log(w, info.log, &log, &key_der, err) &&
          catalogue_add_head(&index->catalogue, w->txn, &log, &proof->head,
                             err) &&
-         catalogue_add_chunk(&index->catalogue, w->txn, &log, &info, &end, err);
-    if (ok && tail) {
-        ok = tail_append(&index->tail, w->txn, chunk, &w->counts, err);
-    } else if (ok) {
-        w->counts.next_id += chunk->num_entries;
-        w->counts.unparsed += chunk->num_unparsed;
-    }
-    if (ok) {
-        log.unparsed += chunk->num_unparsed;
-        ok = store_log(w, &log, &key_der, err);
-    }
+         catalogue_add_chunk(&index->catalogue, w->txn, &log, &info, &end,
+                             err) &&
+         append_entries(w, chunks, num, &log, tail, err) &&
+         store_log(w, &log, &key_der, err);
     buffer_cleanup(&key_der);
     return ok;
 }
 
 bool index_append(struct index *index, struct chunk *const *chunks,
-                  const struct chunk_proof *proofs, size_t num_chunks,
+                  const struct chunk_proof *proofs, size_t num_proofs,
                   struct err *err)
 {
     struct writing w;
     bool ok = true;
 
     if (index->bulk.memory != 0) {
-        return bulk_append(index, chunks, proofs, num_chunks, err);
+        return bulk_append(index, chunks, proofs, num_proofs, err);
     }
     if (!writing_begin(&w, index, err)) return false;
-    for (size_t i = 0; ok && i < num_chunks; i++) {
-        ok = writing_append(&w, chunks[i], &proofs[i], true, err);
+    for (size_t i = 0; ok && i < num_proofs; i++) {
+        size_t num = chunk_proof_num(&proofs[i]);
+
+        ok = writing_append(&w, chunks, num, &proofs[i], true, err);
+        chunks += num;
     }
     return writing_end(&w, ok, err);
 }

@@ -74,12 +74,13 @@ MUST_USE bool index_add_issuer(struct index *index, struct bytes der,
 
 // ---------------------------------------------------------------- chunks
 
-// index_append makes proven chunks visible, in order, in one transaction.
-// The caller has shown that left, the chunk's leaves and right give
-// head.root: the index asserts nothing about it here, verify does.
+// index_append makes proven chunks visible, in order, in one transaction: of
+// each proof one, or those that follow one another and were proven as one
+// (chunk_proof_num).  The caller has shown that left, the chunk's leaves and
+// right give head.root: the index asserts nothing about it here, verify does.
 // Entries that the index holds already are refused (ERR_INDEX).
 MUST_USE bool index_append(struct index *index, struct chunk *const *chunks,
-                           const struct chunk_proof *proofs, size_t num_chunks,
+                           const struct chunk_proof *proofs, size_t num_proofs,
                            struct err *err);
 
 // index_set_memory lets appended chunks wait in memory, up to about so many

@@ -25,7 +25,6 @@ void batch_free(struct batch *batch)
     if (batch == NULL) return;
     chunk_free(batch->chunk);
     part_free(batch->parts);
-    part_free(batch->joined);
     buffer_cleanup(&batch->issuers);
     ask_cleanup(&batch->request.ask);
     free(batch->leaves);
@@ -43,21 +42,35 @@ void batch_reset(struct batch *batch, const struct index_log *log,
     batch->num_names = 0;
     batch->written = false;
     batch->err = (struct err){0};
-    assert(batch->parts == NULL && batch->joined == NULL);
-    batch->last_part = &batch->parts;
-    batch->num_parts = 0;
-    batch->is_whole = false;
-    batch->is_complete = false;
-    batch->no_memory = false;
+    assert(batch->parts == NULL);
     buffer_reset(&batch->issuers);
     chunk_reset(batch->chunk, log, batch->first);
 }
 
-void batch_add_part(struct batch *batch, struct part *part)
+// Puts the part behind the others, or its entries into the last one.
+static bool keep_part(struct batch *batch, struct part *part, bool *joined)
+{
+    struct part *last = batch->last_part;
+
+    *joined = last != NULL && chunk_num_entries(part->chunk) < BATCH_PART_MIN &&
+              chunk_num_entries(last->chunk) < BATCH_PART_JOINED;
+    if (*joined) return chunk_join(last->chunk, part->chunk, NULL);
+    assert(batch->num_parts < BATCH_PARTS_MAX);
+    part->next = NULL;
+    if (last == NULL) {
+        batch->parts = part;
+    } else {
+        last->next = part;
+    }
+    batch->last_part = part;
+    batch->num_parts++;
+    return true;
+}
+
+bool batch_add_part(struct batch *batch, struct part *part, bool *joined)
 {
     uint64_t num = chunk_num_entries(part->chunk);
 
-    assert(batch->num_parts < BATCH_PARTS_MAX);
     assert(part->first == batch->frontier.size);
     assert(num <= batch->end - batch->frontier.size);
     memcpy(batch->leaves + (part->first - batch->first),
@@ -71,45 +84,7 @@ void batch_add_part(struct batch *batch, struct part *part)
     }
     assert(batch->frontier.size == part->first + num);
     batch->num_names += part->num_names;
-    part->next = NULL;
-    *batch->last_part = part;
-    batch->last_part = &part->next;
-    batch->num_parts++;
-}
-
-static void join(struct job *job, struct worker *worker)
-{
-    struct batch *batch = JOB_OWNER(job, struct batch, join);
-    const struct chunk *parts[BATCH_PARTS_MAX];
-    uint64_t begun = pool_cpu_ns();
-    size_t num = 0;
-
-    (void)worker;
-    for (struct part *part = batch->joined; part != NULL; part = part->next) {
-        parts[num++] = part->chunk;
-    }
-    if (!chunk_join(batch->chunk, parts, num, NULL)) batch->no_memory = true;
-    batch->join_ns = pool_cpu_ns() - begun;
-}
-
-void batch_join(struct batch *batch, struct pool_door *door, job_done *done)
-{
-    assert(!batch->is_joining);
-    batch->is_joining = true;
-    batch->is_last_join = batch->is_whole;
-    batch->joined = batch_drop_parts(batch);
-    batch->join = (struct job){.run = join, .done = done};
-    pool_put(door, &batch->join);
-}
-
-struct part *batch_take_joined(struct batch *batch)
-{
-    struct part *joined = batch->joined;
-
-    batch->joined = NULL;
-    batch->is_joining = false;
-    batch->is_complete = batch->is_last_join;
-    return joined;
+    return keep_part(batch, part, joined);
 }
 
 struct part *batch_drop_parts(struct batch *batch)
@@ -117,9 +92,22 @@ struct part *batch_drop_parts(struct batch *batch)
     struct part *parts = batch->parts;
 
     batch->parts = NULL;
-    batch->last_part = &batch->parts;
+    batch->last_part = NULL;
     batch->num_parts = 0;
     return parts;
+}
+
+size_t batch_chunks(const struct batch *batch,
+                    struct chunk *out[BATCH_PARTS_MAX])
+{
+    size_t num = 0;
+
+    if (batch->parts == NULL) out[num++] = batch->chunk;
+    for (const struct part *part = batch->parts; part != NULL;
+         part = part->next) {
+        out[num++] = part->chunk;
+    }
+    return num;
 }
 
 bool batch_add(struct batch *batch, const struct entry *entry, struct err *err)

@@ -1,13 +1,13 @@
 // batch.h - one chunk on its way down: entries, encoded, and their proof.
 //
 //   reader: batch_reset, batch_add_part ... -> proof -> writer -> back to it
-//                          `- a worker joins the parts into one chunk
+//
+// The parts stay as workers made them; what is proven is their entries as one.
 //
 // A reader has a fixed number of batches; none free means that nothing more
 // is taken, so batches are both memory limit and back-pressure.
 //
-// Thread    whoever holds it: the reader's or the writer's; a worker has the
-//           chunk and `joined` while it joins.
+// Thread    whoever holds it: the reader's or the writer's.
 
 #pragma once
 
@@ -17,7 +17,11 @@
 
 enum {
     BATCH_ENTRIES_MAX = 4096,
-    BATCH_PARTS_MAX = 128, // that wait to be joined
+    // Smaller parts are joined to the one before, up to so many entries.
+    BATCH_PART_MIN = 64,
+    BATCH_PART_JOINED = 256,
+    BATCH_PARTS_MAX = BATCH_ENTRIES_MAX / BATCH_PART_MIN +
+                      BATCH_ENTRIES_MAX / BATCH_PART_JOINED + 1,
 };
 
 struct reader;
@@ -35,8 +39,8 @@ enum batch_state {
 struct batch {
     enum batch_state state;
     struct reader *reader;
-    struct batch *next; // in the reader's or the writer's list
-    struct chunk *chunk;
+    struct batch *next;       // in the reader's or the writer's list
+    struct chunk *chunk;      // of entries that came one by one, else empty
     struct chunk_proof proof; // head.served is the reader's
     uint64_t first, end;      // planned; `end` is where it will end
     uint64_t begun_ms;
@@ -44,15 +48,8 @@ struct batch {
     struct sha256_hash *leaves;      // hashes of all entries
     struct buffer issuers;           // certificates, u32 length before each
 
-    struct part *parts, **last_part; // not joined yet, in order
+    struct part *parts, *last_part; // in order
     unsigned num_parts;
-    struct job join;
-    struct part *joined; // by the job, to be used again
-    bool is_joining, is_last_join;
-    bool is_whole;    // no more parts come
-    bool is_complete; // and all are joined
-    bool no_memory;
-    uint64_t join_ns; // of the last job
 
     struct proof request;
     uint64_t num_names;
@@ -70,17 +67,16 @@ void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch, const struct index_log *log,
                  const struct merkle_frontier *frontier, uint64_t end);
 
-// batch_add_part takes the next entries; the part is the batch's until it is
-// in `joined`.
-void batch_add_part(struct batch *batch, struct part *part);
-
-// batch_join begins to join the parts at hand; `done` is called with the
-// batch's job, in which batch_take_joined gives the parts back.
-void batch_join(struct batch *batch, struct pool_door *door, job_done *done);
-struct part *batch_take_joined(struct batch *batch);
-
-// batch_drop_parts gives back what is not joined.
+// batch_add_part takes the next entries; the part is the batch's until
+// batch_drop_parts, but where `joined` says that it is not needed any more.
+// False: no memory.
+MUST_USE bool batch_add_part(struct batch *batch, struct part *part,
+                             bool *joined);
 struct part *batch_drop_parts(struct batch *batch);
+
+// batch_chunks gives the chunks that it is made of, to be appended.
+size_t batch_chunks(const struct batch *batch,
+                    struct chunk *out[BATCH_PARTS_MAX]);
 
 // batch_add takes the next entry, as understood.
 MUST_USE bool batch_add(struct batch *batch, const struct entry *entry,

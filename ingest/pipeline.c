@@ -179,16 +179,17 @@ static bool add_issuers(struct pipeline *pipeline, struct batch *batch,
 static bool append(struct pipeline *pipeline, struct batch *first,
                    struct err *err)
 {
-    struct chunk *chunks[CHUNKS_A_TRANSACTION];
+    struct chunk *chunks[CHUNKS_A_TRANSACTION * BATCH_PARTS_MAX];
     struct chunk_proof *proofs = malloc(CHUNKS_A_TRANSACTION * sizeof *proofs);
-    size_t num = 0;
+    size_t num = 0, num_chunks = 0;
     bool ok = proofs != NULL || err_set(err, ERR_MEMORY, "no memory");
 
     for (struct batch *batch = first; ok && batch != NULL;
          batch = batch->next) {
         ok = add_issuers(pipeline, batch, err);
-        chunks[num] = batch->chunk;
-        proofs[num++] = batch->proof;
+        proofs[num] = batch->proof;
+        proofs[num].num_parts = batch_chunks(batch, chunks + num_chunks);
+        num_chunks += proofs[num++].num_parts;
     }
     ok = ok && index_append(pipeline->index, chunks, proofs, num, err);
     free(proofs);

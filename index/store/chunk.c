@@ -326,50 +326,38 @@ bool chunk_add(struct chunk *chunk, const struct entry *entry, struct err *err)
 
 // ------------------------------------------------------------ parts
 
-// Makes room for exactly `more` elements behind `num`.
+// Makes room for `more` elements behind `num`.
 static bool grow_by(void *array, size_t *size, size_t num, size_t more,
                     size_t each)
 {
     void **slot = array;
+    size_t room = num + more < 2 * *size ? 2 * *size : num + more;
     void *larger;
 
     if (more <= *size - num) return true;
-    if (more > SIZE_MAX / 2 / each - num) return false;
-    larger = realloc(*slot, (num + more) * each);
+    if (room > SIZE_MAX / 2 / each) return false;
+    larger = realloc(*slot, room * each);
     if (larger == NULL) return false;
     *slot = larger;
-    *size = num + more;
+    *size = room;
     return true;
 }
 
-// Makes room for all of the parts.
-static bool reserve(struct chunk *chunk, const struct chunk *const *parts,
-                    size_t num)
+static bool reserve(struct chunk *chunk, const struct chunk *part)
 {
-    size_t entries = 0, keys = 0, chains = 0, bodies = 0, key_bytes = 0,
-           names = 0;
-
-    for (size_t i = 0; i < num; i++) {
-        entries += parts[i]->num_entries;
-        keys += parts[i]->num_keys;
-        chains += parts[i]->num_chain_numbers;
-        bodies += parts[i]->bodies.len;
-        key_bytes += parts[i]->key_bytes.len;
-        names += parts[i]->issuer_names.len;
-    }
-    return chunk->num_entries + entries <= UINT32_MAX &&
-           chunk->num_chain_numbers + chains <= UINT32_MAX &&
+    return chunk->num_entries + part->num_entries <= UINT32_MAX &&
+           chunk->num_chain_numbers + part->num_chain_numbers <= UINT32_MAX &&
            grow_by(&chunk->entries, &chunk->size_entries, chunk->num_entries,
-                   entries, sizeof *chunk->entries) &&
-           grow_by(&chunk->keys, &chunk->size_keys, chunk->num_keys, keys,
-                   sizeof *chunk->keys) &&
+                   part->num_entries, sizeof *chunk->entries) &&
+           grow_by(&chunk->keys, &chunk->size_keys, chunk->num_keys,
+                   part->num_keys, sizeof *chunk->keys) &&
            grow_by(&chunk->chain_numbers, &chunk->size_chain_numbers,
-                   chunk->num_chain_numbers, chains,
+                   chunk->num_chain_numbers, part->num_chain_numbers,
                    sizeof *chunk->chain_numbers) &&
-           buffer_reserve_exactly(&chunk->bodies, bodies) &&
-           buffer_reserve_exactly(&chunk->leaf_hashes, entries * SHA256_LEN) &&
-           buffer_reserve_exactly(&chunk->key_bytes, key_bytes) &&
-           buffer_reserve_exactly(&chunk->issuer_names, names);
+           buffer_reserve(&chunk->bodies, part->bodies.len) &&
+           buffer_reserve(&chunk->leaf_hashes, part->leaf_hashes.len) &&
+           buffer_reserve(&chunk->key_bytes, part->key_bytes.len) &&
+           buffer_reserve(&chunk->issuer_names, part->issuer_names.len);
 }
 
 static bool join_chains(struct chunk *chunk, const struct chunk *part)
@@ -407,26 +395,22 @@ static void join_entries(struct chunk *chunk, const struct chunk *part)
     }
 }
 
-bool chunk_join(struct chunk *chunk, const struct chunk *const *parts,
-                size_t num, struct err *err)
+bool chunk_join(struct chunk *chunk, const struct chunk *part, struct err *err)
 {
-    if (!reserve(chunk, parts, num)) return no_memory(err);
-    chunk->sealed = false;
-    for (size_t i = 0; i < num; i++) {
-        const struct chunk *part = parts[i];
-
-        assert(part->first == chunk->first + chunk->num_entries);
-        if (!join_chains(chunk, part)) return no_memory(err);
-        join_entries(chunk, part);
-        buffer_append(&chunk->bodies, buffer_bytes(&part->bodies));
-        buffer_append(&chunk->leaf_hashes, buffer_bytes(&part->leaf_hashes));
-        buffer_append(&chunk->key_bytes, buffer_bytes(&part->key_bytes));
-        buffer_append(&chunk->issuer_names, buffer_bytes(&part->issuer_names));
-        chunk->num_entries += part->num_entries;
-        chunk->num_keys += part->num_keys;
-        chunk->num_chain_numbers += part->num_chain_numbers;
-        chunk->num_unparsed += part->num_unparsed;
+    assert(part->first == chunk->first + chunk->num_entries);
+    if (!reserve(chunk, part) || !join_chains(chunk, part)) {
+        return no_memory(err);
     }
+    join_entries(chunk, part);
+    buffer_append(&chunk->bodies, buffer_bytes(&part->bodies));
+    buffer_append(&chunk->leaf_hashes, buffer_bytes(&part->leaf_hashes));
+    buffer_append(&chunk->key_bytes, buffer_bytes(&part->key_bytes));
+    buffer_append(&chunk->issuer_names, buffer_bytes(&part->issuer_names));
+    chunk->sealed = false;
+    chunk->num_entries += part->num_entries;
+    chunk->num_keys += part->num_keys;
+    chunk->num_chain_numbers += part->num_chain_numbers;
+    chunk->num_unparsed += part->num_unparsed;
     return true;
 }
 

@@ -27,10 +27,10 @@ void chunk_reset(struct chunk *chunk, const struct index_log *log,
 MUST_USE bool chunk_add(struct chunk *chunk, const struct entry *entry,
                         struct err *err);
 
-// chunk_join adds the entries of `parts`, which follow its own, as they are
-// encoded; it takes no more memory than they need.  ERR_MEMORY only.
-MUST_USE bool chunk_join(struct chunk *chunk, const struct chunk *const *parts,
-                         size_t num, struct err *err);
+// chunk_join adds the entries of `part`, which follow its own, as they are
+// encoded.  ERR_MEMORY only.
+MUST_USE bool chunk_join(struct chunk *chunk, const struct chunk *part,
+                         struct err *err);
 
 // chunk_leaf_hashes gives the leaf hash of each entry, chunk_issuers the
 // fingerprints that are in its entries' chains, each once; good until the next

@@ -48,7 +48,13 @@ struct chunk_proof {
     struct head head;            // accepted, or accepted with this append
     struct merkle_frontier left; // at the chunk's first entry
     struct merkle_proof right;   // from its end to head.size
+    size_t num_parts;            // chunks that are proven as one; 0: it is one
 };
+
+static inline size_t chunk_proof_num(const struct chunk_proof *proof)
+{
+    return proof->num_parts == 0 ? 1 : proof->num_parts;
+}
 
 // A chunk as it is held.
 struct chunk_info {

@@ -186,6 +186,17 @@ struct appending {
     struct buffer row;
 };
 
+bool tail_number_issuer(const struct tail *tail, struct lmdb_txn *txn,
+                        const struct sha256_hash *fingerprint,
+                        struct catalogue_counts *counts, uint32_t *number,
+                        struct err *err)
+{
+    uint64_t known_from;
+
+    return number_issuer(tail, txn, fingerprint, number, &known_from, counts,
+                         err);
+}
+
 bool tail_number_issuers(const struct tail *tail, struct lmdb_txn *txn,
                          const struct chunk *chunk,
                          struct catalogue_counts *counts, uint32_t **numbers,
@@ -194,10 +205,8 @@ bool tail_number_issuers(const struct tail *tail, struct lmdb_txn *txn,
     *numbers = calloc(chunk->num_issuers + 1, sizeof **numbers);
     if (*numbers == NULL) return no_memory(err);
     for (size_t i = 0; i < chunk->num_issuers; i++) {
-        uint64_t known_from;
-
-        if (!number_issuer(tail, txn, &chunk->issuers[i], &(*numbers)[i],
-                           &known_from, counts, err)) {
+        if (!tail_number_issuer(tail, txn, &chunk->issuers[i], counts,
+                                &(*numbers)[i], err)) {
             return false;
         }
     }
@@ -311,52 +320,56 @@ static bool key_is_held(struct appending *a, struct lmdb_cursor *cursor,
 }
 
 // The key by which the issuer of one final certificate is found, if the index
-// knows it: a property of (fingerprint, name), so the last one is remembered.
-struct issuer_memory {
-    uint32_t number;
-    uint32_t name_at;
-    bool known, found;
-    struct sha256_hash key_sha256;
-};
-
+// knows it: a property of (fingerprint, name).
 static bool recall_issuer(const struct tail *tail, struct lmdb_txn *txn,
                           const struct chunk *chunk,
-                          struct issuer_memory *memory,
-                          const struct chunk_entry *entry, struct err *err)
+                          struct tail_issuer_memory *memory,
+                          const struct chunk_entry *entry, bool *found,
+                          struct sha256_hash *key_sha256, struct err *err)
 {
-    uint32_t number = chunk->chain_numbers[entry->chain_at];
+    const struct sha256_hash *issuer =
+        &chunk->issuers[chunk->chain_numbers[entry->chain_at]];
+    struct bytes name = bytes_of(chunk->issuer_names.data + entry->issuer_at,
+                                 entry->issuer_len);
+    size_t at = issuer->bytes[0] % TAIL_ISSUERS_KEPT;
     uint64_t known_from;
 
-    if (memory->known && memory->number == number &&
-        memory->name_at == entry->issuer_at) {
-        return true;
+    if (memory->kept[at].issuer == NULL ||
+        !sha256_equal(memory->kept[at].issuer, issuer) ||
+        !bytes_equal(memory->kept[at].name, name)) {
+        memory->kept[at].issuer = NULL;
+        if (!tail_issuer_key(tail, txn, issuer, name,
+                             &memory->kept[at].key_sha256, &known_from,
+                             &memory->kept[at].found, err)) {
+            return false;
+        }
+        memory->kept[at].issuer = issuer;
+        memory->kept[at].name = name;
     }
-    memory->known = true;
-    memory->number = number;
-    memory->name_at = entry->issuer_at;
-    return tail_issuer_key(tail, txn, &chunk->issuers[number],
-                           bytes_of(chunk->issuer_names.data + entry->issuer_at,
-                                    entry->issuer_len),
-                           &memory->key_sha256, &known_from, &memory->found,
-                           err);
+    *found = memory->kept[at].found;
+    *key_sha256 = memory->kept[at].key_sha256;
+    return true;
 }
 
 bool tail_each_issuer_key(const struct tail *tail, struct lmdb_txn *txn,
-                          const struct chunk *chunk, tail_key_visit *visit,
-                          void *context, struct err *err)
+                          const struct chunk *chunk,
+                          struct tail_issuer_memory *memory,
+                          tail_key_visit *visit, void *context, struct err *err)
 {
-    struct issuer_memory memory = {0};
     struct buffer key = {0};
     bool ok = true;
 
     for (size_t i = 0; ok && i < chunk->num_entries; i++) {
         const struct chunk_entry *entry = &chunk->entries[i];
+        struct sha256_hash key_sha256;
+        bool found;
 
         if (entry->issuer_len == 0) continue;
-        ok = recall_issuer(tail, txn, chunk, &memory, entry, err);
-        if (!ok || !memory.found) continue;
+        ok = recall_issuer(tail, txn, chunk, memory, entry, &found, &key_sha256,
+                           err);
+        if (!ok || !found) continue;
         buffer_reset(&key);
-        keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&memory.key_sha256));
+        keys_append(&key, TERM_ISSUER_KEY, sha256_bytes(&key_sha256));
         ok = (buffer_ok(&key) || no_memory(err)) &&
              visit(context, buffer_bytes(&key), i, err);
     }
@@ -387,13 +400,14 @@ static bool append_issuer_key(void *context, struct bytes key, uint64_t entry,
 
 static bool append_all_keys(struct appending *a, struct err *err)
 {
+    struct tail_issuer_memory memory = {0};
     struct lmdb_cursor *cursor;
     bool ok;
 
     if (!lmdb_cursor_open(&cursor, a->txn, a->tail->keys, err)) return false;
     ok = append_keys(a, cursor, err) &&
          tail_each_issuer_key(
-             a->tail, a->txn, a->chunk, append_issuer_key,
+             a->tail, a->txn, a->chunk, &memory, append_issuer_key,
              &(struct issuer_appending){.appending = a, .cursor = cursor}, err);
     lmdb_cursor_close(cursor);
     return ok;

@@ -39,12 +39,31 @@ MUST_USE bool tail_append(const struct tail *tail, struct lmdb_txn *txn,
 MUST_USE bool tail_empty(const struct tail *tail, struct lmdb_txn *txn,
                          struct catalogue_counts *counts, struct err *err);
 
-// tail_number_issuers gives the index's numbers of a chunk's issuers; free()
-// them, also when it failed.
+// tail_number_issuer gives the index's number of an issuer, a new one if need
+// be.
+MUST_USE bool tail_number_issuer(const struct tail *tail, struct lmdb_txn *txn,
+                                 const struct sha256_hash *fingerprint,
+                                 struct catalogue_counts *counts,
+                                 uint32_t *number, struct err *err);
+
+// tail_number_issuers gives those of a chunk's issuers; free() them, also when
+// it failed.
 MUST_USE bool tail_number_issuers(const struct tail *tail, struct lmdb_txn *txn,
                                   const struct chunk *chunk,
                                   struct catalogue_counts *counts,
                                   uint32_t **numbers, struct err *err);
+
+// What issuers' keys were found to be, {0} at first: for one transaction, and
+// chunks that stay as they are meanwhile.
+enum { TAIL_ISSUERS_KEPT = 64 };
+struct tail_issuer_memory {
+    struct {
+        const struct sha256_hash *issuer; // NULL: none
+        struct bytes name;
+        bool found;
+        struct sha256_hash key_sha256;
+    } kept[TAIL_ISSUERS_KEPT];
+};
 
 // tail_each_issuer_key visits the issuer keys of a chunk's final certificates:
 // `entry` is the position in the chunk.
@@ -53,6 +72,7 @@ typedef bool tail_key_visit(void *context, struct bytes key, uint64_t entry,
 MUST_USE bool tail_each_issuer_key(const struct tail *tail,
                                    struct lmdb_txn *txn,
                                    const struct chunk *chunk,
+                                   struct tail_issuer_memory *memory,
                                    tail_key_visit *visit, void *context,
                                    struct err *err);
 

@@ -16,7 +16,6 @@
 #include "ingest/reader/state.h"
 
 enum {
-    JOIN_PARTS = BATCH_PARTS_MAX / 2,
     // A batch that fills slowly is proven and written as far as it is.
     SLOW_BATCH_MS = 10 * 1000,
 };
@@ -87,7 +86,7 @@ void read_hand_on(struct reader *reader)
             spool_start(reader, batch->first);
             return;
         }
-        if (batch->state != BATCH_PROVEN || !batch->is_complete) return;
+        if (batch->state != BATCH_PROVEN) return;
         reader->proving = batch->next;
         if (reader->proving == NULL) reader->last_proving = &reader->proving;
         for (size_t i = 0; i < reader->num_checks; i++) {
@@ -151,36 +150,6 @@ static void on_proof(struct proof *proof)
     read_pump(reader);
 }
 
-// Parts are joined when the batch has all of them: it is known then how much
-// there is.  Where they are tiny, some are before.
-static void on_joined(struct job *job);
-
-static void join(struct reader *reader, struct batch *batch)
-{
-    if (batch->is_joining || batch->is_complete) return;
-    if (batch->num_parts < JOIN_PARTS && !batch->is_whole) return;
-    reader->num_asked++;
-    batch_join(batch, reader->options.door, on_joined);
-}
-
-static void on_joined(struct job *job)
-{
-    struct batch *batch = JOB_OWNER(job, struct batch, join);
-    struct reader *reader = batch->reader;
-    struct err err;
-
-    pieces_give_parts(reader, batch_take_joined(batch));
-    reader->totals.cpu_ns += batch->join_ns;
-    if (batch->no_memory) {
-        (void)err_set(&err, ERR_MEMORY, "no memory for a batch");
-        reader_fail(reader, &err);
-    }
-    if (reader_returned(reader, &reader->num_asked)) return;
-    join(reader, batch);
-    read_hand_on(reader);
-    read_pump(reader);
-}
-
 // The batch is full: how does it lie under the head?
 static void prove(struct reader *reader, struct batch *batch)
 {
@@ -215,8 +184,6 @@ static bool close_batch(struct reader *reader)
     struct batch *batch = reader->filling;
 
     reader->filling = NULL;
-    batch->is_whole = true;
-    join(reader, batch);
     // The bytes of a suspect are evidence when it does not come right.
     if (!reader->has_suspect) pieces_drop_held(reader);
     prove(reader, batch);
@@ -239,6 +206,7 @@ static bool take_piece(struct reader *reader)
 {
     struct piece *piece = reader->pieces;
     struct batch *batch = reader->filling;
+    bool joined;
 
     assert(piece->first == reader->frontier.size);
     if (reader->spooling) {
@@ -251,16 +219,17 @@ static bool take_piece(struct reader *reader)
         }
         batch = reader->filling;
     }
-    if (batch->num_parts == BATCH_PARTS_MAX) return false; // until some are
-    batch_add_part(batch, piece->part);
-    piece->part = NULL;
+    if (!batch_add_part(batch, piece->part, &joined)) {
+        no_memory(reader);
+        return false;
+    }
+    if (!joined) piece->part = NULL;
     reader->frontier = batch->frontier;
     if (!pieces_pop(reader)) return false;
     if (ring_now_ms() - batch->begun_ms >= SLOW_BATCH_MS) {
         batch->end = batch->frontier.size;
     }
     if (batch_is_full(batch)) return close_batch(reader);
-    join(reader, batch);
     return true;
 }
 
@@ -353,6 +322,7 @@ void read_stop(struct reader *reader)
 void reader_take_back(struct reader *reader, struct batch *batch)
 {
     batch->state = BATCH_FREE;
+    pieces_give_parts(reader, batch_drop_parts(batch));
     if (batch->written) {
         reader->totals.entries += batch->end - batch->first;
         reader->totals.done += batch->end - batch->first;

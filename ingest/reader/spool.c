@@ -147,7 +147,6 @@ static bool prove(struct reader *reader, struct batch *batch)
 {
     struct err err;
 
-    batch->is_complete = true;
     batch->proof.head = reader->pin;
     batch->proof.right.num_nodes = 0;
     if (batch->end < reader->pin.size &&

@@ -76,7 +76,7 @@ struct reader {
 
     // Settling.
     reader_step *settled; // what follows; NULL: not settling
-    unsigned num_asked;   // pieces, joins, proofs, heads, issuers under way
+    unsigned num_asked;   // pieces, proofs, heads, issuers under way
     unsigned num_writing; // batches at the writer
     bool stopping, ending;
     struct ring_op post, timer;

@@ -224,21 +224,14 @@ static void parts_join_to_the_whole(void **state)
         struct chunk *whole = make_chunk(3, NUM), *joined = make_chunk(3, 3);
 
         for (uint64_t at = 3; at < NUM;) {
-            struct chunk *parts[2] = {NULL};
-            size_t num = 0;
+            uint64_t end = at + steps[s] < NUM ? at + steps[s] : NUM;
+            struct chunk *part = make_chunk(at, end);
 
-            for (; num < COUNT_OF(parts) && at < NUM; num++) {
-                uint64_t end = at + steps[s] < NUM ? at + steps[s] : NUM;
-
-                parts[num] = make_chunk(at, end);
-                at = end;
-            }
+            at = end;
             // What is joined may be sealed and is sorted again.
-            if (at % 2 == 0) chunk_seal(parts[0]);
-            CHECK(chunk_join(joined, (const struct chunk *const *)parts, num,
-                             NULL));
-            chunk_free(parts[0]);
-            chunk_free(parts[1]);
+            if (at % 2 == 0) chunk_seal(part);
+            CHECK(chunk_join(joined, part, NULL));
+            chunk_free(part);
         }
         chunk_seal(whole);
         chunk_seal(joined);
