@@ -45,6 +45,12 @@ bool buffer_grow(struct buffer *buffer, size_t len)
     return resize(buffer, size);
 }
 
+bool buffer_reserve_exactly(struct buffer *buffer, size_t len)
+{
+    return is_allowed(buffer, len) && (len <= buffer->size - buffer->len ||
+                                       resize(buffer, buffer->len + len));
+}
+
 void buffer_append_uint(struct buffer *buffer, uint64_t value, size_t width)
 {
     if (!buffer_reserve(buffer, width)) return;

@@ -28,6 +28,10 @@ static inline bool buffer_reserve(struct buffer *buffer, size_t len)
            buffer_grow(buffer, len);
 }
 
+// buffer_reserve_exactly is buffer_reserve for what will not grow further: it
+// takes no more memory than is asked for.
+bool buffer_reserve_exactly(struct buffer *buffer, size_t len);
+
 // buffer_append copies `bytes` to the end.
 static inline void buffer_append(struct buffer *buffer, struct bytes bytes)
 {
