@@ -124,7 +124,8 @@ void asker_wait(struct asker *asker, struct buffer *body)
     }
 }
 
-pid_t asker_start_server(const char *build, const char *index, const char *path)
+pid_t asker_start_server(const char *build, const char *index, const char *path,
+                         bool awake)
 {
     char program[PATH_SIZE];
     pid_t pid;
@@ -139,6 +140,6 @@ pid_t asker_start_server(const char *build, const char *index, const char *path)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)snprintf(program, sizeof program, "%s/sanctd", build);
     execl(program, program, "-i", index, "--socket", path, "--threads", "1",
-          (char *)NULL);
+          awake ? "--busy-poll" : (char *)NULL, (char *)NULL);
     die("cannot start %s", program);
 }

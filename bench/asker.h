@@ -37,6 +37,7 @@ void asker_send_all(int fd, struct bytes bytes);
 // asker_target appends the target that asker_ask asks for.
 void asker_target(struct buffer *out, struct bytes name);
 
-// asker_start_server starts BUILD's sanctd over an index, with one thread.
-pid_t asker_start_server(const char *build, const char *index,
-                         const char *path);
+// asker_start_server starts BUILD's sanctd over an index, with one thread, and
+// with --busy-poll if it is to wait awake.
+pid_t asker_start_server(const char *build, const char *index, const char *path,
+                         bool awake);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -349,10 +348,9 @@ int main(int argc, char **argv)
     index_close(index);
     find_largest(argv[2], largest);
     (void)snprintf(path, sizeof path, "%s/sock", argv[3]);
-    pid = asker_start_server(argv[1], argv[2], path);
+    pid = asker_start_server(argv[1], argv[2], path, false);
     run(argv[2], path, largest, pid);
-    (void)kill(pid, SIGTERM);
-    (void)waitpid(pid, NULL, 0);
+    process_end(pid);
     arena_cleanup(&arena);
     return fclose(latencies) == 0 ? 0 : 1;
 }

@@ -213,6 +213,24 @@ static void measure_one_client(pid_t server, pid_t constant)
     asker_close(&to_echo);
 }
 
+// The same from a server that waits awake: a core that sleeps between requests
+// has lost its caches when it wakes.
+static void measure_awake(void)
+{
+    static struct samples s = {.name = "awake"};
+    pid_t server = asker_start_server(build, served, server_path, true);
+    struct asker client;
+
+    asker_open(&client, server_path);
+    for (int run = 0; run <= RUNS; run++) {
+        if (run == 1) s.num = 0; // the first warms
+        take_turns(&s, &client, ROUNDS, 0);
+    }
+    keep(&s);
+    asker_close(&client);
+    process_end(server);
+}
+
 // ------------------------------------------------------------- PostgreSQL
 
 static void measure_postgres(void)
@@ -436,6 +454,8 @@ static void print_one_client(void)
         1.4, "%.1f us, echo %.1f", of("sanctd_p50_us"), of("echo_p50_us"));
     ROW("round trip p99, by the echo's", "round_p99_ratio", "x", GOAL_AT_MOST,
         2, "%.1f us, echo %.1f", of("sanctd_p99_us"), of("echo_p99_us"));
+    ROW("the same with --busy-poll, p50", "awake_ratio", "x", GOAL_NONE, 0,
+        "%.1f us, p99 %.1f", of("awake_p50_us"), of("awake_p99_us"));
     ROW("CPU in the server", "sanctd_cpu_us", "us", GOAL_AT_MOST, 6,
         "the echo's %.1f us; %.0f bytes", of("echo_cpu_us"),
         of("answer_bytes"));
@@ -497,6 +517,7 @@ static void derive(void)
 {
     divide("round_p50_ratio", "sanctd_p50_us", "echo_p50_us");
     divide("round_p99_ratio", "sanctd_p99_us", "echo_p99_us");
+    divide("awake_ratio", "awake_p50_us", "echo_p50_us");
     divide("postgres_latency_ratio", "sanctd_p50_us", "postgres_p50_us");
     divide("crowd_p99_ratio", "good_beside_crowd_p99_us", "good_quiet_p99_us");
     if (of("postgres_p50_us") > 0) {
@@ -523,7 +544,7 @@ static void measure_all(size_t answer_len)
     for (size_t i = 0; i < answer_len; i++) {
         buffer_append_byte(&answer, 'x');
     }
-    server = asker_start_server(build, served, server_path);
+    server = asker_start_server(build, served, server_path, false);
     constant = start_constant("\r\n\r\n", &answer);
     measure_one_client(server, constant);
     figures_set(&figures, "own_mib",
@@ -537,6 +558,7 @@ static void measure_all(size_t answer_len)
     measure_crowd(server);
     measure_moving();
     process_end(server);
+    measure_awake();
     buffer_cleanup(&answer);
 }
 
