@@ -252,12 +252,33 @@ static bool tail_entries(struct index *index, uint64_t *num, struct err *err)
 
 // ------------------------------------------------------------ the thread
 
+// Those of a set that is not flushed, after a failure; none is being written.
+static void remove_segments(const struct index *index,
+                            const struct bulk_set *set)
+{
+    for (const struct bulk_segment *segment = set->segments; segment != NULL;
+         segment = segment->next) {
+        files_remove(&index->files, &segment->file, 1);
+    }
+}
+
+// The segments of a set that is not flushed are written to their end before
+// anybody frees what they are written from.
+static bool give_up(struct index *index, struct bulk_set *set)
+{
+    struct err ignored;
+
+    (void)!bulk_wait_segments(index, set, &ignored);
+    remove_segments(index, set);
+    return false;
+}
+
 static bool flush_set(struct index *index, struct bulk_set *set,
                       struct err *err)
 {
     uint64_t in_tail;
 
-    if (!bulk_wait_for_merge(index, err)) return false;
+    if (!bulk_wait_for_merge(index, err)) return give_up(index, set);
     if (set->num_fed > 0) {
         return bulk_write_files(index, set, err);
     }
@@ -473,16 +494,6 @@ bool index_flush_idle(struct index *index, uint64_t idle_ms, struct err *err)
     }
     (void)pthread_mutex_unlock(&bulk->append_mutex);
     return ok;
-}
-
-// Those of a set that was never flushed, after a failure.
-static void remove_segments(const struct index *index,
-                            const struct bulk_set *set)
-{
-    for (const struct bulk_segment *segment = set->segments; segment != NULL;
-         segment = segment->next) {
-        files_remove(&index->files, &segment->file, 1);
-    }
 }
 
 void bulk_close(struct index *index)
