@@ -1,5 +1,7 @@
 // test_index.c - the index against a naive copy of itself in memory.
 
+#include <dirent.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,7 +12,7 @@
 #include "tests/support/naive.h"
 #include "tests/support/shape.h"
 
-enum { NUM_LOGS = 3, LOG_SIZE = 600 };
+enum { NUM_LOGS = 3, LOG_SIZE = 600, WAITING_IN_PARTS = 5 };
 
 // ------------------------------------------------------------ folders
 
@@ -41,7 +43,9 @@ static const struct shape shapes[] = {
     {.name = "mixed", .memory = 1, .tail_max = 60, .tail_full = 150},
     {.name = "many", .memory = 1, .tail_max = 1000, .tail_full = 1},
     {.name = "waiting", .memory = 1 << 30},
-    {.name = "parts", .memory = 1 << 30, .segment_entries = 50},
+    [WAITING_IN_PARTS] = {.name = "parts",
+                          .memory = 1 << 30,
+                          .segment_entries = 50},
     {.name = "compacted",
      .memory = 1,
      .tail_max = 60,
@@ -577,6 +581,64 @@ static void a_reader_follows_a_writer(void **state)
     made_log_free(&log);
 }
 
+// ------------------------------------------------------------ a merge fails
+
+static void fail_merging(struct index *index)
+{
+    struct bulk *bulk = &index->bulk;
+
+    (void)pthread_mutex_lock(&bulk->merge_mutex);
+    bulk->merge_failed = true;
+    (void)err_set(&bulk->merge_err, ERR_INDEX, "no merge");
+    (void)pthread_cond_broadcast(&bulk->merge_changed);
+    (void)pthread_mutex_unlock(&bulk->merge_mutex);
+}
+
+static size_t count_files(const char *subfolder)
+{
+    char path[PATH_MAX];
+    size_t num = 0;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, subfolder);
+    dir = opendir(path);
+    assert_non_null(dir);
+    for (const struct dirent *file; (file = readdir(dir)) != NULL;) {
+        num += file->d_name[0] != '.';
+    }
+    (void)closedir(dir);
+    return num;
+}
+
+// What waits for a merge that fails has segments that are being written: they
+// end before what they are written from goes, and leave nothing behind.
+static void a_failed_merge_drops_what_waits(void **state)
+{
+    struct made_log log;
+    struct index *index;
+    struct err err = {0};
+
+    (void)state;
+    made_log_new(&log, "waits", LOG_SIZE);
+    shape = &shapes[WAITING_IN_PARTS];
+    index = open_index(INDEX_WRITE);
+    CHECK(index_add_log(index, &log.log, signer_key(log.signer), &err));
+    fail_merging(index);
+    for (uint64_t i = 0; i < LOG_SIZE; i += 100) {
+        CHECK(made_log_append(&log, index, i, i + 100, LOG_SIZE, &err));
+    }
+    CHECK(!index_flush(index, &err));
+    assert_string_equal(err.text, "no merge");
+    index_close(index);
+    assert_int_equal(count_files("segments"), 0);
+
+    index = open_index(INDEX_WRITE);
+    CHECK(made_log_append(&log, index, 0, LOG_SIZE, LOG_SIZE, &err));
+    CHECK(index_flush(index, &err));
+    index_close(index);
+    made_log_free(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,6 +649,7 @@ int main(void)
         TEST(readers_are_closed_one_by_one),
         TEST(a_snapshot_does_not_move),
         TEST(a_reader_follows_a_writer),
+        TEST(a_failed_merge_drops_what_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
